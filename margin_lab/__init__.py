@@ -1,0 +1,1 @@
+"""Margin Lab: why optimizers pick the solutions they pick."""

@@ -1,0 +1,110 @@
+"""Input checks shared by everything: a wrong argument gets one clear sentence that says what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Restore = Callable[[Tensor], Any]
+
+
+def as_tensor(a: Any, name: str, *, device: torch.device | str | None = None) -> Tensor:
+    """Return ``a`` (array, tensor, nested list) as a detached floating tensor; integers become float64."""
+    try:
+        t = a.detach() if isinstance(a, Tensor) else torch.as_tensor(np.asarray(a))
+    except TypeError as e:
+        raise ValueError(f"{name} must be an array or tensor of numbers: {e}") from None
+    if t.is_complex():
+        raise ValueError(f"{name} must be real, got {t.dtype}")
+    t = t if t.is_floating_point() else t.double()
+    return t if device is None else t.to(device)
+
+
+def restore_like(a: Any) -> Restore:
+    """Return a function that turns tensors into what ``a`` is: a NumPy array, or a tensor on its device."""
+    if isinstance(a, Tensor):
+        return lambda t: t.to(a.device)
+    return lambda t: t.detach().cpu().numpy()
+
+
+def finite(t: Tensor, name: str) -> Tensor:
+    """Raise ``ValueError`` where ``t`` holds NaN or infinities; say where the first one is."""
+    bad = ~torch.isfinite(t)
+    if bad.any():
+        first = tuple(bad.nonzero()[0].tolist())
+        raise ValueError(f"{name} contains NaN or infinite values, the first at index {first}; clean the data first")
+    return t
+
+
+def signed_labels(y: Tensor) -> Tensor:
+    """Raise ``ValueError`` unless every label is -1 or +1."""
+    if not bool((y.abs() == 1).all()):
+        seen = torch.unique(y)[:6].tolist()
+        raise ValueError(f"labels y must be -1 or +1, got {seen}; for 0/1 labels pass 2 * y - 1")
+    return y
+
+
+def signed_data(X: Any, y: Any, *, batched: bool = False) -> tuple[Tensor, Restore]:
+    """Check a binary dataset and return its signed rows ``z_i = y_i x_i``.
+
+    Args:
+        X: ``[n, d]``, or ``[S, n, d]`` where ``batched`` (S datasets of one shape).
+        y: ``[n]`` (or ``[S, n]``), -1 or +1.
+        batched: accept a leading axis of datasets.
+
+    Returns:
+        ``Z`` of X's shape, dtype and device (integers become float64), and a function that gives results X's type back.
+
+    Raises:
+        ValueError: empty, misshapen or non-finite data, labels other than -1 and +1.
+    """
+    restore = restore_like(X)
+    X = as_tensor(X, "X")
+    y = as_tensor(y, "y", device=X.device)
+    if X.ndim != 2 and not (batched and X.ndim == 3):
+        raise ValueError(f"X must have shape [n, d], got {tuple(X.shape)}; one sample a row")
+    if X.numel() == 0:
+        raise ValueError(f"X is empty: shape {tuple(X.shape)}; at least one sample and one feature are needed")
+    if y.shape != X.shape[:-1]:
+        raise ValueError(f"X {tuple(X.shape)} and y {tuple(y.shape)} do not match; y needs shape {tuple(X.shape[:-1])}")
+    finite(X, "X")
+    signed_labels(y)
+    return X * y[..., None].to(X.dtype), restore
+
+
+def positive(value: Any, name: str) -> Any:
+    """Raise ``ValueError`` unless ``value`` is a finite number (or an array of them) above zero."""
+    return _above(value, name, strict=True)
+
+
+def nonnegative(value: Any, name: str) -> Any:
+    """Raise ``ValueError`` unless ``value`` is a finite number (or an array of them), zero or above."""
+    return _above(value, name, strict=False)
+
+
+def _above(value: Any, name: str, *, strict: bool) -> Any:
+    values = value.flatten().tolist() if isinstance(value, (Tensor, np.ndarray)) else [value]
+    for v in values:
+        ok = isinstance(v, (int, float, np.number)) and not isinstance(v, bool) and math.isfinite(v)
+        if not ok or v < 0 or (strict and v == 0):
+            raise ValueError(f"{name} must be {'>' if strict else '>='} 0 and finite, got {v!r}")
+    return value
+
+
+def integer(value: Any, name: str, *, least: int = 0) -> int:
+    """Return ``value`` as an int; raise ``ValueError`` unless it is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
+    return int(value)
+
+
+def choice(value: Any, name: str, allowed: tuple[str, ...]) -> Any:
+    """Raise ``ValueError`` unless ``value`` is one of ``allowed``."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value

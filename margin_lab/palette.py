@@ -1,0 +1,34 @@
+"""One colour and one dash per optimizer, the same in matplotlib and in the widgets (Okabe-Ito, colour-blind-safe)."""
+
+from __future__ import annotations
+
+COLORS = {
+    "gd": "#6E6E6E",
+    "momentum": "#6E6E6E",
+    "ngd": "#E69F00",
+    "nacson": "#E69F00",
+    "dual": "#009E73",
+    "prgd": "#CC79A7",
+    "certified": "#7A3E65",
+    "sign": "#D55E00",
+    "coordinate": "#0072B2",
+    "spectral": "#56B4E9",
+    "adam": "#A39300",  # Okabe-Ito's yellow, darkened: the original is not legible on white
+}
+
+# Methods that share a colour with their parent differ by the dash (on, off, in points).
+DASHES: dict[str, tuple[int, ...]] = {"momentum": (4, 2), "nacson": (4, 2)}
+
+LABELS = {
+    "gd": "GD",
+    "momentum": "momentum",
+    "ngd": "NGD",
+    "nacson": "Nacson",
+    "dual": "dual acceleration",
+    "prgd": "PRGD",
+    "certified": "certified",
+    "sign": "sign descent",
+    "coordinate": "coordinate descent",
+    "spectral": "spectral descent",
+    "adam": "Adam",
+}
