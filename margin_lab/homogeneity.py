@@ -1,0 +1,67 @@
+"""The degree of homogeneity of a network, measured: ``f(x; c theta) = c^L f(x; theta)`` for ``c > 0``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+# Two scales far from each other and from 1: a bias or a smooth activation cannot agree with one power at both.
+_SCALES = (0.5, 3.0)
+
+
+def trained_parameters(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that margins normalise by: those that require a gradient, or all where none does."""
+    named = {name: p.detach() for name, p in model.named_parameters()}
+    trained = {name: named[name] for name, p in model.named_parameters() if p.requires_grad}
+    if not named:
+        raise ValueError(f"{type(model).__name__} has no parameters, so it has no normalised margin")
+    return trained or named
+
+
+def homogeneity_degree(model: nn.Module, X: Tensor, tol: float | None = None) -> float | None:
+    """Return ``L`` with ``f(X; c theta) = c^L f(X; theta)`` in the trained parameters, or None where every output is 0.
+
+    Args:
+        model: any ``nn.Module``; it is evaluated in eval mode and left as it was.
+        X: inputs, of the shape, dtype and device that ``model`` takes.
+        tol: largest relative error of the outputs; default ``n_parameters``-independent, ``1e4`` rounding errors.
+
+    Raises:
+        ValueError: outputs that do not scale by one power (biases beyond the first layer, normalisation layers,
+            activations such as GELU or tanh).
+    """
+    theta = trained_parameters(model)
+    with _evaluating(model), torch.no_grad():
+        base = functional_call(model, theta, (X,))
+        scaled = [functional_call(model, {k: c * v for k, v in theta.items()}, (X,)) for c in _SCALES]
+    size = float(base.abs().max())
+    sizes = [float(s.abs().max()) for s in scaled]
+    if size == 0 and max(sizes) == 0:
+        return None
+    tol = 1e4 * torch.finfo(base.dtype).eps if tol is None else tol
+    degree = math.log(sizes[1] / sizes[0]) / math.log(_SCALES[1] / _SCALES[0]) if min(sizes) > 0 else math.nan
+    degree = round(degree) if abs(degree - round(degree or 0)) < tol else degree
+    errors = [float((s - c**degree * base).abs().max()) / (c**degree * size or 1) for c, s in zip(_SCALES, scaled, strict=True)]
+    if not max(errors) <= tol or degree <= 0:
+        raise ValueError(
+            f"{type(model).__name__} is not homogeneous in its trained parameters: scaling them by {_SCALES[0]} and {_SCALES[1]} "
+            f"leaves relative errors {errors[0]:.1e} and {errors[1]:.1e} to the best power {degree:.3g}. Remove biases beyond the "
+            "first layer and normalisation layers, and use ReLU, leaky ReLU, powers of ReLU or linear activations"
+        )
+    return float(degree)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    modes = {m: m.training for m in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for m, training in modes.items():
+            m.training = training

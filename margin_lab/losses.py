@@ -1,0 +1,144 @@
+"""Losses in the log domain: ``log L`` and its gradient stay exact where ``L`` itself is far below 1e-300.
+
+Everything trains through ``log L``: its gradient ``grad(L) / L`` is a convex combination of sample gradients, finite
+at any loss. With ``q`` the margins, exponential loss ``exp(-q)``, logistic loss ``log(1 + exp(-q))``, and cross-entropy
+the logistic loss of ``s_i = -LSE_{j != y_i}(f_j - f_{y_i})``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from margin_lab.checks import as_tensor, choice, finite, restore_like, signed_labels
+
+LOSSES = ("exponential", "logistic", "cross_entropy")
+MARGIN_LOSSES = ("exponential", "logistic")
+REDUCTIONS = ("sum", "mean", "none")
+
+# Below this argument log(softplus(a)) is taken from its series: exp(3 a) is then under half a unit in the last place.
+_SERIES_BELOW = -15.0
+
+
+def log_loss(outputs: Any, y: Any, loss: str = "exponential", reduction: str = "sum") -> Any:
+    """Natural log of the training loss, differentiable and exact at any loss.
+
+    Args:
+        outputs: model outputs ``[n]`` or ``[n, 1]`` for the two binary losses, ``[n, k]`` for cross-entropy.
+        y: labels ``[n]``: -1 or +1 for the binary losses, class indices ``0 .. k-1`` for cross-entropy.
+        loss: ``"exponential"``, ``"logistic"`` or ``"cross_entropy"``.
+        reduction: ``"sum"`` or ``"mean"`` over samples *before* the log; ``"none"`` gives each sample's log loss ``[n]``.
+
+    Returns:
+        ``log L``: a tensor for tensor outputs (with their autograd graph), a NumPy value for arrays.
+
+    Raises:
+        ValueError: unknown loss or reduction, shapes that do not match, labels out of range, NaN outputs.
+
+    Example:
+        >>> import numpy as np
+        >>> float(log_loss(np.array([5000.0, 5000.0]), np.array([1, 1]), reduction="mean"))
+        -5000.0
+    """
+    choice(loss, "loss", LOSSES)
+    choice(reduction, "reduction", REDUCTIONS)
+    is_tensor = isinstance(outputs, Tensor)
+    f = outputs if is_tensor and outputs.is_floating_point() else as_tensor(outputs, "outputs")
+    finite(f.detach(), "outputs")
+    q = sample_margins(f, y) if loss != "cross_entropy" else _soft_margins(f, _class_labels(f, y))
+    value = log_loss_of_margins(q, "logistic" if loss == "cross_entropy" else loss, reduction)
+    return value if is_tensor else restore_like(outputs)(value)[()]
+
+
+def sample_margins(outputs: Tensor, y: Any) -> Tensor:
+    """Margins ``q_i`` ``[n]``: ``y_i f(x_i)`` for ``[n]`` or ``[n, 1]`` outputs, ``f_y - max_{j != y} f_j`` for ``[n, k]``.
+
+    Raises:
+        ValueError: shapes that do not match, labels that are not ±1 (one output) or class indices (k outputs).
+    """
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        labels = _class_labels(outputs, y)
+        other = outputs.scatter(1, labels[:, None], -math.inf).amax(1)
+        return outputs.gather(1, labels[:, None])[:, 0] - other
+    f = outputs[:, 0] if outputs.ndim == 2 else outputs
+    y = as_tensor(y, "y", device=f.device)
+    if f.ndim != 1 or f.numel() == 0 or y.shape != f.shape:
+        raise ValueError(
+            f"outputs {tuple(outputs.shape)} and y {tuple(y.shape)} do not match; binary losses take outputs [n] or [n, 1] "
+            "and labels [n], n >= 1"
+        )
+    return f * signed_labels(y).to(f.dtype)
+
+
+def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "sum") -> Tensor:
+    """``log L`` from margins ``q [..., n]``, reduced over the last axis."""
+    log_each = -q if loss == "exponential" else _log_softplus(-q)
+    if reduction == "none":
+        return log_each
+    total = _logsumexp(log_each)
+    return total - math.log(q.shape[-1]) if reduction == "mean" else total
+
+
+def loss_and_weights(q: Tensor, loss: str = "exponential") -> tuple[Tensor, Tensor]:
+    """``log`` of the mean loss ``[...]`` and the weights ``p [..., n]`` with ``grad log L = -sum_i p_i grad q_i``.
+
+    The closed form that linear models iterate with, without autograd. Exponential loss: ``p = softmax(-q)``; logistic:
+    ``p_i = exp(log sigmoid(-q_i) - log L)``.
+    """
+    log_each = -q if loss == "exponential" else _log_softplus(-q)
+    total = torch.logsumexp(log_each, -1, keepdim=True)
+    log_slope = log_each if loss == "exponential" else torch.nn.functional.logsigmoid(-q)
+    return total[..., 0] - math.log(q.shape[-1]), torch.exp(log_slope - total)
+
+
+def inverse_link(log_inverse_loss: Tensor, loss: str = "exponential") -> Tensor:
+    """``g(log 1/L)`` of Lyu & Li (B3), the margin at which one sample alone has loss ``L``.
+
+    The identity for the exponential loss; ``-log(exp(exp(-z)) - 1)`` for the logistic loss and cross-entropy.
+    """
+    z = log_inverse_loss
+    if loss == "exponential":
+        return z
+    u = torch.exp(-z)
+    # log(expm1(u)) = log(u) + u/2 + O(u^2) and log(u) = -z: no cancellation at small loss, where u underflows.
+    small = u < 1e-5
+    safe = torch.where(small, torch.ones_like(u), u)
+    large = -(safe + torch.log(-torch.expm1(-safe)))
+    return torch.where(small, z - u / 2 - u * u / 24, large)
+
+
+def _class_labels(outputs: Tensor, y: Any) -> Tensor:
+    labels = y if isinstance(y, Tensor) else torch.as_tensor(y)
+    n, k = outputs.shape if outputs.ndim == 2 else (0, 0)
+    if k < 2 or n == 0 or labels.shape != (n,):
+        raise ValueError(
+            f"outputs {tuple(outputs.shape)} and y {tuple(labels.shape)} do not match; cross-entropy takes outputs [n, k], "
+            "k >= 2, and class indices [n], n >= 1"
+        )
+    if labels.is_floating_point() or labels.is_complex() or int(labels.min()) < 0 or int(labels.max()) >= k:
+        raise ValueError(f"labels y must be whole class indices from 0 to {k - 1}, got {torch.unique(labels)[:6].tolist()}")
+    return labels.to(outputs.device, torch.int64)
+
+
+def _soft_margins(outputs: Tensor, labels: Tensor) -> Tensor:
+    differences = outputs - outputs.gather(1, labels[:, None])
+    return -_logsumexp(differences.scatter(1, labels[:, None], -math.inf))
+
+
+def _logsumexp(a: Tensor) -> Tensor:
+    # torch.logsumexp loses log(1 + tiny); summing all but the largest term into log1p keeps full relative accuracy.
+    top, where = a.max(-1, keepdim=True)
+    rest = torch.exp(a - top).scatter(-1, where, 0.0).sum(-1)
+    return top[..., 0] + torch.log1p(rest)
+
+
+def _log_softplus(a: Tensor) -> Tensor:
+    # log(log1p(u)) = log(u) - u/2 + 5u^2/24 - ..., u = exp(a); `where` twice so that no branch makes a NaN gradient.
+    small = a < _SERIES_BELOW
+    u = torch.exp(torch.where(small, a, torch.full_like(a, _SERIES_BELOW)))
+    series = a - u / 2 + 5 * u * u / 24
+    direct = torch.log(torch.logaddexp(torch.where(small, torch.zeros_like(a), a), torch.zeros_like(a)))
+    return torch.where(small, series, direct)

@@ -1,0 +1,92 @@
+"""Normalised and smoothed margins of homogeneous models, named by the norm of the parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from margin_lab.checks import as_tensor, choice, finite
+from margin_lab.homogeneity import _evaluating, homogeneity_degree, trained_parameters
+from margin_lab.losses import LOSSES, inverse_link, log_loss, sample_margins
+from margin_lab.norms import Norm, get_norm
+
+
+def normalized_margin(model: nn.Module, X: Any, y: Any, norm: str | float | Norm = "l2") -> float:
+    """``gamma(theta) = q_min / ||theta||^L``: the smallest margin on the training set at unit parameter norm.
+
+    ``q_i = y_i f(x_i)`` for one output, ``f_y - max_{j != y} f_j`` for k outputs. It does not change when all trained
+    parameters are scaled by one positive number.
+
+    Args:
+        model: an ``nn.Module``, numerically L-homogeneous in its trained parameters (those that require a gradient);
+            outputs ``[n]``, ``[n, 1]`` or ``[n, k]``. It is evaluated in eval mode.
+        X: inputs ``[n, ...]``; arrays are converted to the model's dtype and device.
+        y: ``[n]``, -1 or +1 for one output, class indices for k outputs.
+        norm: of all trained parameters taken as one vector: ``"l1"``, ``"l2"``, ``"linf"``, a number p; ``"spectral"``
+            where there is one trained matrix.
+
+    Returns:
+        The margin, 0 at ``theta = 0``.
+
+    Raises:
+        ValueError: a model that is not homogeneous, wrong labels or shapes, NaN.
+
+    Source: Lyu & Li 2020, eq. (3); Flavors of Margin, eq. (13).
+    """
+    outputs, power = _outputs_and_norm_power(model, X, y, norm)
+    return float(sample_margins(outputs, y).min() / power) if power > 0 else 0.0
+
+
+def smoothed_margin(
+    model: nn.Module, X: Any, y: Any, norm: str | float | Norm = "l2", loss: str = "exponential"
+) -> float:
+    """``g(log 1/L(theta)) / ||theta||^L`` with the **summed** loss: the margin that gradient flow never lowers.
+
+    ``g`` is the identity for the exponential loss and ``-log(exp(exp(-z)) - 1)`` for the logistic loss and
+    cross-entropy. For the exponential loss ``smoothed <= normalized <= smoothed + log(n) / ||theta||^L``. It is positive
+    exactly where the loss is below its separability threshold (1, or log 2); the theorems speak of that region only.
+
+    Args, raises: as :func:`normalized_margin`, with ``loss`` one of "exponential", "logistic", "cross_entropy".
+
+    Source: Lyu & Li 2020, section 4.1 and Definition A.1 (B3).
+    """
+    choice(loss, "loss", LOSSES)
+    outputs, power = _outputs_and_norm_power(model, X, y, norm)
+    if power == 0:
+        return 0.0
+    value = log_loss(outputs.double(), y, loss=loss)
+    return float(inverse_link(-value, "exponential" if loss == "exponential" else "logistic") / power)
+
+
+def linear_margin(w: Tensor, Z: Tensor, norm: Norm) -> Tensor:
+    """``min_i <z_i, w> / ||w||`` for ``w [..., d]`` and signed rows ``Z [..., n, d]``; 0 at ``w = 0``, never NaN."""
+    length = norm(w)
+    safe = torch.where(length > 0, length, torch.ones_like(length))
+    q_min = torch.einsum("...nd,...d->...n", Z, w / safe[..., None]).amin(-1)
+    return torch.where(length > 0, q_min, torch.zeros_like(q_min))
+
+
+def _outputs_and_norm_power(
+    model: nn.Module, X: Any, y: Any, norm: str | float | Norm
+) -> tuple[Tensor, float]:
+    """Outputs on X and ``||theta||^L``, after checking that L exists."""
+    theta = trained_parameters(model)
+    first = next(iter(theta.values()))
+    inputs = finite(as_tensor(X, "X", device=first.device), "X").to(first.dtype)
+    with _evaluating(model), torch.no_grad():
+        outputs = finite(functional_call(model, theta, (inputs,)), "the model's outputs")
+    sample_margins(outputs, y)  # labels are checked before the model is
+    degree = homogeneity_degree(model, inputs)
+    return outputs, float(_parameter_norm(theta, get_norm(norm))) ** (1.0 if degree is None else degree)
+
+
+def _parameter_norm(theta: dict[str, Tensor], norm: Norm) -> Tensor:
+    if not norm.matrix:
+        return norm(torch.cat([p.reshape(-1) for p in theta.values()]))
+    if len(theta) != 1 or next(iter(theta.values())).ndim != 2:
+        shapes = {name: tuple(p.shape) for name, p in theta.items()}
+        raise ValueError(f"the {norm.name} norm is of one matrix, but the trained parameters are {shapes}; freeze the others")
+    return norm(next(iter(theta.values())))
