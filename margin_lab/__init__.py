@@ -1,1 +1,49 @@
-"""Margin Lab: why optimizers pick the solutions they pick."""
+"""Margin Lab: why optimizers pick the solutions they pick.
+
+The library under the book: losses that never underflow, norms, exact max margins with certificates, optimizers that train
+through ``log L``, batched linear runs, plots and widgets. ``import margin_lab as ml`` costs little: SciPy, matplotlib,
+scikit-learn and the widgets' libraries are imported when first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from margin_lab import datasets, losses, margins, norms, optim
+from margin_lab.checks import DivergedError
+from margin_lab.homogeneity import homogeneity_degree
+from margin_lab.losses import log_loss
+from margin_lab.margins import normalized_margin, smoothed_margin
+from margin_lab.runs import Run, Sweep, run_linear, sweep_linear
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DivergedError",
+    "Run",
+    "Sweep",
+    "datasets",
+    "homogeneity_degree",
+    "log_loss",
+    "losses",
+    "margins",
+    "normalized_margin",
+    "norms",
+    "optim",
+    "plots",
+    "run_linear",
+    "smoothed_margin",
+    "sweep_linear",
+    "widgets",
+]
+
+_LAZY = ("plots", "widgets")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return import_module(f"margin_lab.{name}")
+    raise AttributeError(f"module 'margin_lab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

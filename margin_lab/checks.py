@@ -108,3 +108,7 @@ def choice(value: Any, name: str, allowed: tuple[str, ...]) -> Any:
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
+
+
+class DivergedError(ArithmeticError):
+    """A run or step left the finite numbers; the message says where and what to change."""

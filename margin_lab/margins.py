@@ -62,10 +62,10 @@ def smoothed_margin(
 
 
 def linear_margin(w: Tensor, Z: Tensor, norm: Norm) -> Tensor:
-    """``min_i <z_i, w> / ||w||`` for ``w [..., d]`` and signed rows ``Z [..., n, d]``; 0 at ``w = 0``, never NaN."""
+    """``min_i <z_i, w> / ||w||`` for ``w [..., m, d]`` and signed rows ``Z [..., n, d]``; 0 at ``w = 0``, never NaN."""
     length = norm(w)
     safe = torch.where(length > 0, length, torch.ones_like(length))
-    q_min = torch.einsum("...nd,...d->...n", Z, w / safe[..., None]).amin(-1)
+    q_min = (w / safe[..., None] @ Z.mT).amin(-1)
     return torch.where(length > 0, q_min, torch.zeros_like(q_min))
 
 

@@ -1,0 +1,91 @@
+"""The shell around every pure update: it checks, flattens all groups into one vector, steps, and writes back.
+
+The theory's ``theta`` is all tensors together, so norms and radii are joint over parameters and groups; only ``lr`` is
+per group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from margin_lab.checks import DivergedError, positive
+
+Closure = Callable[[], Any]
+
+
+class LogLossOptimizer(torch.optim.Optimizer):
+    """Base of the optimizers that step on gradients of ``log L`` (see :func:`margin_lab.log_loss`).
+
+    A subclass gives :meth:`update`, which maps the flat parameters ``[P]``, the flat gradient of ``log L``, ``lr`` (a number,
+    or ``[P]`` where groups differ) and ``log L`` (None without a closure) to the new flat parameters.
+    """
+
+    needs_loss = False  # True where the step's length depends on L itself, so that ``step`` needs a closure
+
+    def __init__(self, params: Iterable[Any], lr: float):
+        super().__init__(params, {"lr": positive(lr, "lr")})
+        for group in self.param_groups:
+            positive(group["lr"], "lr")
+
+    def update(self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None) -> Tensor:
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> Any:  # type: ignore[override]
+        """One step. ``closure`` clears the gradients, computes ``log L``, calls ``backward`` on it and returns it.
+
+        Raises:
+            ValueError: no closure where the loss is needed, or no gradients.
+            DivergedError: a gradient, loss or result that is not finite; the parameters are left as they were.
+        """
+        name = type(self).__name__
+        value = None
+        if closure is not None:
+            with torch.enable_grad():
+                value = closure()
+        elif self.needs_loss:
+            raise ValueError(
+                f"{name} needs the loss itself: call step(closure) with a closure that clears the gradients, computes "
+                "log_loss, calls backward() and returns it"
+            )
+        if self.needs_loss and value is None:
+            raise ValueError(f"{name} needs the loss itself, but the closure returned None; let it return log_loss")
+        groups = [(p, g["lr"]) for g in self.param_groups for p in g["params"] if p.grad is not None]
+        if not groups:
+            raise ValueError(f"{name}.step: no parameter has a gradient; call backward() on log_loss first")
+        params = [p for p, _ in groups]
+        w, grad = _flat(params), _flat([p.grad for p in params])
+        log_loss = None if value is None else float(value)
+        if not bool(torch.isfinite(grad).all()) or (log_loss is not None and math.isnan(log_loss)):
+            raise DivergedError(
+                f"{name}: the gradient is not finite (log loss {log_loss}); train through margin_lab.log_loss, lower lr "
+                "or start smaller"
+            )
+        new = self.update(w, grad, _flat_lr(groups), log_loss)
+        if not bool(torch.isfinite(new).all()):
+            raise DivergedError(f"{name}: the step overflowed (log loss {log_loss}); lower lr or the radius")
+        _write_back(params, new)
+        return value
+
+
+def _flat(tensors: list[Tensor]) -> Tensor:
+    if len({(t.dtype, t.device) for t in tensors}) > 1:
+        raise ValueError("all parameters must share one dtype and device, since norms are joint over them")
+    return torch.cat([t.reshape(-1) for t in tensors])
+
+
+def _flat_lr(groups: list[tuple[Tensor, float]]) -> Any:
+    rates = [lr for _, lr in groups]
+    if len(set(rates)) == 1:
+        return rates[0]
+    return torch.cat([torch.full((p.numel(),), lr, dtype=p.dtype, device=p.device) for p, lr in groups])
+
+
+def _write_back(params: list[Tensor], flat: Tensor) -> None:
+    for p, new in zip(params, flat.split([p.numel() for p in params]), strict=True):
+        p.copy_(new.view_as(p))

@@ -1,0 +1,127 @@
+"""PRGD: progressive rescaling gradient descent (Wang, Min & Wu 2024, Algorithm 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from margin_lab.checks import positive
+from margin_lab.norms import get_norm
+from margin_lab.optim.base import LogLossOptimizer
+from margin_lab.optim.radii import Period, Radii, exponential_radii, period_of
+
+_L2 = get_norm("l2")
+
+
+@dataclass
+class PRGDState:
+    """Where each row of a batch stands in its cycles: plain lists, because the schedule is data-independent.
+
+    ``cycle[b]`` rescalings are done, ``left[b]`` iterations remain before the next; ``first_radius`` and ``radius [B]``.
+    """
+
+    cycle: list[int]
+    left: list[int]
+    first_radius: Tensor
+    radius: Tensor
+
+    @classmethod
+    def start(cls, w: Tensor) -> PRGDState:
+        """Begin at ``w [B, d]``; ``R_0`` is each row's norm, which must not be 0."""
+        norm = _L2(w)
+        if bool((norm == 0).any()):
+            raise ValueError("PRGD rescales its start, which must not be 0: warm up first, or start from another w0")
+        return cls([0] * len(w), [0] * len(w), norm, norm.clone())
+
+
+def prgd_update(
+    w: Tensor, grad: Tensor, lr: Any, state: PRGDState, radii: Sequence[Radii], periods: Sequence[Period]
+) -> Tensor:
+    """One iteration of Algorithm 1 on ``w [B, d]``, row by row on its own schedule; advances ``state``.
+
+    At ``t = T_k``: ``w <- R_k w / ||w||``. Else: ``w <- Proj_{||.|| <= R_k}(w - lr * grad log L)``. A rescaling counts as
+    one iteration of its period.
+    """
+    due = [left == 0 for left in state.left]
+    if any(due):
+        state.radius = _next_radii(w, state, radii, due)
+        for b in (b for b, is_due in enumerate(due) if is_due):
+            state.left[b] = period_of(periods[b], state.cycle[b])
+            state.cycle[b] += 1
+    state.left = [left - 1 for left in state.left]
+    if all(due):
+        return _rescaled(w, state.radius)
+    stepped = _L2.project(w - lr * grad, state.radius)
+    if not any(due):
+        return stepped
+    mask = torch.tensor(due, device=w.device)[:, None]
+    return torch.where(mask, _rescaled(w, state.radius), stepped)
+
+
+def _rescaled(w: Tensor, radius: Tensor) -> Tensor:
+    # divide before multiplying: radius / norm alone would overflow for tiny w
+    return (w / _L2(w)[:, None]) * radius[:, None]
+
+
+def _next_radii(w: Tensor, state: PRGDState, radii: Sequence[Radii], due: list[bool]) -> Tensor:
+    new, first = state.radius.tolist(), state.first_radius.tolist()
+    for b in (b for b, is_due in enumerate(due) if is_due):
+        new[b] = float(radii[b](state.cycle[b], first[b], w[b]))
+        if math.isnan(new[b]) or new[b] <= 0:
+            raise ValueError(f"radius must be > 0, got {new[b]} from radii(k={state.cycle[b]}, R0={first[b]:.6g}, w)")
+    return torch.tensor(new, dtype=w.dtype, device=w.device)
+
+
+class PRGD(LogLossOptimizer):
+    """Progressive rescaling gradient descent: stretch the parameters to a growing sphere, then take projected
+    normalised steps inside it, where the pull toward the max-margin direction is still strong.
+
+    For cycles ``k = 0, 1, ...``: one rescaling ``theta <- R_k theta / ||theta||``, then ``period - 1`` steps
+    ``theta <- Proj_{||.||_2 <= R_k}(theta - lr * grad L / L)``. ``R_0`` is the norm of the parameters (jointly) at the first
+    step; the paper warms up with gradient descent before that.
+
+    Args:
+        params: parameters or groups; norm and radius are joint over all of them. lr: > 0.
+        radii: ``radii(k, R0, w) -> float`` with ``k`` from 0 and ``w`` the flat parameters ``[P]``.
+        period: iterations per cycle, the rescaling included: an int >= 1, or ``period(k) -> int``.
+
+    Raises:
+        ValueError: lr <= 0, a radius <= 0, a period < 1, parameters that are all 0 at the first step.
+        DivergedError: a radius that overflowed.
+
+    The schedule (``radii``, ``period``) is code and is not part of ``state_dict``; its position in the schedule is.
+
+    Source: PRGD, Algorithm 1; exponential rate under Assumption 5.4 (Theorem 6.2). Growth that is too fast for the data
+    freezes the direction.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float = 1.0, radii: Radii | None = None, period: Period = 5
+    ):
+        self.radii: Radii = exponential_radii(1.2) if radii is None else radii
+        if not callable(self.radii):
+            raise ValueError(f"radii must be callable as radii(k, R0, w), got {radii!r}; see exponential_radii")
+        period_of(period, 0)
+        self.period = period
+        super().__init__(params, lr)
+
+    def update(self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None) -> Tensor:
+        # like torch's LBFGS, state that belongs to no single tensor is kept with the first one
+        saved = self.state[self.param_groups[0]["params"][0]]
+        state = PRGDState(**{k: saved[k] for k in ("cycle", "left")}, **_radius_tensors(saved, w)) if saved else None
+        state = state or PRGDState.start(w[None])
+        positive(float(state.first_radius), "the norm of the parameters at PRGD's first step")
+        new = prgd_update(w[None], grad[None], lr, state, [self.radii], [self.period])[0]
+        saved.update(
+            cycle=state.cycle, left=state.left, first_radius=float(state.first_radius), radius=float(state.radius)
+        )
+        return new
+
+
+def _radius_tensors(saved: dict[str, Any], w: Tensor) -> dict[str, Tensor]:
+    return {name: torch.tensor([saved[name]], dtype=w.dtype, device=w.device) for name in ("first_radius", "radius")}
