@@ -82,16 +82,15 @@ def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "
     return total - math.log(q.shape[-1]) if reduction == "mean" else total
 
 
-def loss_and_weights(q: Tensor, loss: str = "exponential") -> tuple[Tensor, Tensor]:
-    """``log`` of the mean loss ``[...]`` and the weights ``p [..., n]`` with ``grad log L = -sum_i p_i grad q_i``.
+def loss_weights(q: Tensor, loss: str = "exponential") -> Tensor:
+    """The weights ``p [..., n]`` with ``grad log L = -sum_i p_i grad q_i``, for margins ``q [..., n]``.
 
-    The closed form that linear models iterate with, without autograd. Exponential loss: ``p = softmax(-q)``; logistic:
-    ``p_i = exp(log sigmoid(-q_i) - log L)``.
+    The closed form that linear models iterate with, without autograd: no loss value is formed. Exponential loss:
+    ``p = softmax(-q)``; logistic: ``p_i = exp(log sigmoid(-q_i) - log L)``.
     """
-    log_each = -q if loss == "exponential" else _log_softplus(-q)
-    total = torch.logsumexp(log_each, -1, keepdim=True)
-    log_slope = log_each if loss == "exponential" else torch.nn.functional.logsigmoid(-q)
-    return total[..., 0] - math.log(q.shape[-1]), torch.exp(log_slope - total)
+    if loss == "exponential":
+        return torch.softmax(-q, -1)
+    return torch.exp(torch.nn.functional.logsigmoid(-q) - torch.logsumexp(_log_softplus(-q), -1, keepdim=True))
 
 
 def inverse_link(log_inverse_loss: Tensor, loss: str = "exponential") -> Tensor:

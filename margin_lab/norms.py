@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from margin_lab.checks import positive
+
 
 class Norm:
     """A norm ``||.||`` with what steepest descent needs of it.
 
     ``norm(v)`` is the value, ``norm.dual(g) = max_{||u|| <= 1} <u, g>``, ``norm.direction(g)`` a unit-norm minimiser of
     ``<u, g>`` (0 where ``g = 0``), so ``<g, direction(g)> = -dual(g)``; ``norm.project(v, radius)`` the nearest point, in
-    the Euclidean sense, of the ball.
+    the Euclidean sense, of the ball: ``radius`` is a number > 0, or a tensor with one radius per batch row.
     """
 
     name: str
@@ -84,8 +86,8 @@ class L2(Norm):
         return -scaled / torch.where(length > 0, length, torch.ones_like(length))
 
     def project(self, v: Tensor, radius: Tensor | float) -> Tensor:
-        r, length = _radius(v, radius), self(v)[..., None]
-        return torch.where(length <= r, v, v * (r / torch.where(length > 0, length, torch.ones_like(length))))
+        # 0 / 0 cannot happen: radius > 0, so a zero vector has ratio inf, clamped to 1
+        return v * (_radius(v, radius) / self(v)[..., None]).clamp_max(1)
 
 
 class LInf(Norm):
@@ -174,8 +176,8 @@ def get_norm(norm: str | float | Norm) -> Norm:
 
 
 def _scale(v: Tensor) -> Tensor:
-    top = v.abs().amax(-1, keepdim=True)
-    return torch.where(top > 0, top, torch.ones_like(top))
+    # the largest entry, or the smallest positive number where all are 0 (then 0 / tiny = 0)
+    return torch.linalg.vector_norm(v, math.inf, dim=-1, keepdim=True).clamp_min(torch.finfo(v.dtype).tiny)
 
 
 def _scaled_p_norm(v: Tensor, p: float) -> Tensor:
@@ -190,7 +192,7 @@ def _matrix(v: Tensor) -> Tensor:
 
 
 def _radius(v: Tensor, radius: Tensor | float) -> Tensor:
-    r = torch.as_tensor(radius, dtype=v.dtype, device=v.device)
-    if bool((r <= 0).any()) or bool(torch.isnan(r).any()):
-        raise ValueError(f"radius must be > 0, got {float(r.min())}")
-    return r[..., None]
+    # A tensor of radii, one per batch row, comes from code that has checked it: looking again would stall a GPU each step.
+    if isinstance(radius, Tensor):
+        return radius.to(v)[..., None]
+    return v.new_tensor(positive(radius, "radius"))[..., None]

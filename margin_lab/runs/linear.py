@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor
 
 from margin_lab.checks import DivergedError, Restore, as_tensor, choice, finite, integer, signed_data
-from margin_lab.losses import MARGIN_LOSSES, log_loss_of_margins, loss_and_weights
+from margin_lab.losses import MARGIN_LOSSES, log_loss_of_margins, loss_weights
 from margin_lab.margins import linear_margin
 from margin_lab.norms import Norm, get_norm
-from margin_lab.runs.methods import COMMON, METHODS, Method, gd
+from margin_lab.runs.methods import COMMON, METHODS, Method
 from margin_lab.runs.progress import progress
 from margin_lab.runs.result import Run, Sweep
 
@@ -144,10 +145,11 @@ class _Problem:
         """``[S * H, ..., d]`` as ``[S, H * ..., d]``, to multiply with each dataset's rows."""
         return w.reshape(len(self.Z), -1, w.shape[-1])
 
-    def log_loss_and_grad(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """``log`` of the mean loss ``[B]`` and its gradient ``[B, d]``."""
-        log_loss, p = loss_and_weights(self.grouped(w) @ self.Z.mT, self.loss)
-        return log_loss.reshape(-1), -(p @ self.Z).reshape(w.shape)
+    def gradient(self, w: Tensor, needs_loss: bool) -> tuple[Tensor, Tensor | None]:
+        """The gradient of ``log`` of the mean loss ``[B, d]``, and that log ``[B]`` where it is needed."""
+        q = self.grouped(w) @ self.Z.mT
+        grad = -(loss_weights(q, self.loss) @ self.Z).reshape(w.shape)
+        return grad, log_loss_of_margins(q, self.loss, "mean").reshape(-1) if needs_loss else None
 
     def iterate(
         self,
@@ -168,9 +170,10 @@ class _Problem:
         if out and 0 in slots:
             out[1][:, slots[0]] = w
         for t in progress(range(1, steps + 1), label):
-            log_loss, grad = self.log_loss_and_grad(w)
+            grad, log_loss = self.gradient(w, method.needs_loss)
             new = method.update(w, grad, log_loss, h, state)
-            if not bool(torch.isfinite(new).all()):
+            # one cheap look at the sum; only a suspicious one is looked at row by row
+            if not math.isfinite(new.sum().item()):
                 bad = ~torch.isfinite(new).all(-1)
                 new = torch.where(bad[:, None], w, new)
                 for b in bad.nonzero()[:, 0].tolist():

@@ -1,6 +1,6 @@
 """The table of methods that ``run_linear`` knows: one row and one update function each.
 
-An update maps the batch ``w [B, d]``, ``grad log L [B, d]`` and ``log L [B]`` to the next ``w``. Hyperparameters come as
+An update maps the batch ``w [B, d]``, ``grad log L [B, d]`` and ``log L [B]`` (where it asks for it) to the next ``w``. Hyperparameters come as
 ``h[name]``: a tensor ``[B, 1]`` where numeric, else a list of B values.
 """
 
@@ -35,6 +35,7 @@ class Method:
         start: makes the method's state from ``w [B, d]``.
         numeric: the options that are numbers and become tensors ``[B, 1]``.
         warmup: gradient-descent steps before the method starts, where it takes a warm-up.
+        needs_loss: whether the update reads ``log L`` (else it is None, and not computed).
     """
 
     norm: str
@@ -44,6 +45,7 @@ class Method:
     start: Callable[[Tensor], Any] = lambda w: None
     numeric: tuple[str, ...] = ()
     warmup: int = 0
+    needs_loss: bool = False
 
 
 def gd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Any) -> Tensor:
@@ -83,7 +85,7 @@ def _callable_radii(value: Any) -> None:
 
 
 METHODS: dict[str, Method] = {
-    "gd": Method("l2", gd),
+    "gd": Method("l2", gd, needs_loss=True),
     "ngd": Method("l2", ngd, {"form": "loss"}, {"form": lambda v: choice(v, "form", FORMS)}),
     "prgd": Method(
         "l2",

@@ -1,0 +1,139 @@
+"""What a hard-margin solver hands back: the best direction and weights so far, the bounds they prove, the error otherwise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+EPS = torch.finfo(torch.float64).eps
+# The margin (w-side) is measured in a norm, the bound (||Z'p||) in its dual.
+ORDER = {"l1": 1.0, "l2": 2.0, "linf": math.inf}
+DUAL_ORDER = {"l1": math.inf, "l2": 2.0, "linf": 1.0}
+# A bound below this many rounding errors of Z'p is zero for all that float64 can tell.
+ZERO = 500
+
+
+@dataclass(frozen=True, repr=False)
+class HardMargin:
+    """A hard-margin solution and the two numbers that enclose the largest margin.
+
+    ``margin = min_i y_i <x_i, w> <= gamma* <= ||sum_i dual_i y_i x_i||_dual = upper_bound``: the first inequality holds for
+    every unit w, the second for every ``dual`` in the simplex, so neither asks you to trust the solver.
+
+    Attributes:
+        w: ``[d]``, unit in ``norm``; type, dtype and device of the data.
+        margin: the margin of w (in float64, before w is rounded to the data's dtype).
+        upper_bound: no direction has a larger margin than this.
+        gap: ``(upper_bound - margin) / margin``, never below the rounding error of the two products behind it.
+        dual: ``[n]`` weights in the simplex that prove ``upper_bound``; like w in type.
+        support: indices of the support vectors, ``dual > 1e-10 max(dual)``.
+        status: ``"certified"`` (gap <= tol), ``"rounding floor"`` (float64 allows no more) or ``"limit"`` (out of iterations).
+        norm: ``"l1"``, ``"l2"`` or ``"linf"``.
+        method: the solvers that were run, in order.
+        products: work in pairs of products Zw and Z'p, where the solver counts it, else None.
+    """
+
+    w: Any
+    margin: float
+    upper_bound: float
+    gap: float
+    dual: Any
+    support: Any
+    status: str
+    norm: str
+    method: str
+    products: float | None
+
+    def __repr__(self) -> str:
+        return (
+            f"HardMargin(norm={self.norm!r}, margin={self.margin:.12g}, gap={self.gap:.1e}, "
+            f"support={len(self.support)} of {len(self.dual)}, status={self.status!r}, method={self.method!r})"
+        )
+
+
+class NotSeparableError(ValueError):
+    """No direction classifies every sample correctly (with no bias), and ``certificate`` proves it.
+
+    If some w had ``y_i <x_i, w> > 0`` for all i, then ``<Z'p, w> > 0`` for all weights p in the simplex (rows of Z:
+    ``y_i x_i``). Weights with ``Z'p = 0`` rule that out (Gordan 1873).
+
+    Attributes:
+        certificate: ``[n]`` weights p in the simplex; type and device of the data, float64.
+        residual: ``||Z'p||`` in the dual norm, zero to rounding: an upper bound on every margin.
+    """
+
+    def __init__(self, certificate: Any, residual: float, norm: str):
+        self.certificate, self.residual, self.norm = certificate, residual, norm
+        dual = {"l1": "linf", "l2": "l2", "linf": "l1"}[norm]
+        super().__init__(
+            "the data is not linearly separable through the origin, so it has no hard margin. Certificate: the weights p "
+            f"in the simplex (this error's .certificate) give ||Z'p|| = {residual:.1e} in the {dual} norm, zero to "
+            "rounding, with rows z_i = y_i x_i; a separating w would need <Z'p, w> > 0. What to do: append a column of "
+            "ones to X for a bias, add features, or check the labels (p is positive on the samples that contradict each "
+            "other)"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.certificate, self.residual, self.norm)
+
+
+def length(t: Tensor, order: float, dim: int = -1) -> Tensor:
+    """Return the norm of ``t`` along ``dim`` without squaring anything that would over- or underflow."""
+    top = t.abs().amax(dim, keepdim=True)
+    unit = t / torch.where(top > 0, top, 1.0)
+    return torch.linalg.vector_norm(unit, order, dim=dim) * top.squeeze(dim)
+
+
+class Bounds:
+    """The best enclosure of gamma* so far and the pair (w, p) that proves it.
+
+    ``min(Zw)/||w|| <= gamma* <= ||Z'p||_dual``. Every bound is evaluated here from explicit w and p by a fresh product,
+    whatever the solver that offers them believes, and carries its rounding error: that of a sum is taken as eps times the
+    sum of its terms' absolute values.
+    """
+
+    def __init__(self, Z: Tensor, norm: str):
+        self.Z, self.norm = Z, norm
+        self.w: Tensor | None = None
+        self.p: Tensor | None = None
+        self.lower, self.lower_error = -math.inf, 0.0
+        self.upper, self.upper_error = math.inf, 0.0
+
+    def offer(self, w: Tensor | None = None, p: Tensor | None = None) -> None:
+        """Keep ``w`` and the weights ``p`` (any positive multiples) where they improve a bound; drop them otherwise."""
+        if w is not None and bool(torch.isfinite(w).all()) and bool(w.any()):
+            w = w / length(w, ORDER[self.norm])
+            w = w / length(w, ORDER[self.norm])  # the first division of a subnormal w is inexact
+            m = self.Z @ w
+            lower, safe = torch.stack([m.min(), (m - EPS * (self.Z.abs() @ w.abs())).min()]).tolist()
+            if lower > self.lower:
+                self.w, self.lower, self.lower_error = w, lower, lower - safe
+        if p is not None and bool(torch.isfinite(p).all()) and bool((p > 0).any()):
+            p = p.clamp_min(0) / p.amax()
+            p = p / p.sum()
+            g = p @ self.Z
+            high = g.abs() + EPS * (p @ self.Z.abs())
+            upper, safe = length(torch.stack([g, high]), DUAL_ORDER[self.norm]).tolist()
+            if upper < self.upper:
+                self.p, self.upper, self.upper_error = p, upper, safe - upper
+
+    @property
+    def gap(self) -> float:
+        """Relative gap; inf until some w separates the data; never below the rounding error of the two products."""
+        if self.lower <= 0:
+            return math.inf
+        return max(self.upper - self.lower, self.lower_error + self.upper_error) / self.lower
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether the distance of the bounds is rounding error."""
+        return self.upper - self.lower <= ZERO * (self.lower_error + self.upper_error)
+
+    @property
+    def zero(self) -> bool:
+        """Whether gamma* is zero for all that float64 can tell: Z'p is, and no w separates beyond rounding."""
+        return self.upper <= ZERO * self.upper_error and self.lower <= 10 * self.lower_error

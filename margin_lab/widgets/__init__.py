@@ -1,0 +1,7 @@
+"""Interactive figures: the same picture in the book (precomputed) and in a notebook (recomputed by the kernel)."""
+
+from margin_lab.widgets.base import InteractiveFigure
+from margin_lab.widgets.controls import Choice, Slider
+from margin_lab.widgets.panels import INK, MUTED, Axis, Panel, Rule, Series
+
+__all__ = ["INK", "MUTED", "Axis", "Choice", "InteractiveFigure", "Panel", "Rule", "Series", "Slider"]

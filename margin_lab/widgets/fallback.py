@@ -1,0 +1,59 @@
+"""The default setting as a PNG: what a reader without JavaScript sees, an untrusted notebook, or GitHub."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from margin_lab.widgets.pack import Frame
+from margin_lab.widgets.panels import INK, MUTED, Panel, Series
+
+_THEME = {INK: "#222222", MUTED: "#888888"}
+
+
+def fallback_image(frame: Frame, panels: Sequence[Panel], alt: str) -> str:
+    """Return an ``<img>`` with the picture inline and ``alt`` as its description."""
+    # The object-oriented interface: pyplot would register the figure, and the notebook would show it a second time.
+    from matplotlib.figure import Figure
+
+    figure = Figure((3.1 * len(panels), 3.0), dpi=80, layout="constrained")
+    for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+        for series in panel.series:
+            _draw(axes, series, *(np.asarray(v, dtype=np.float64) for v in frame[panel.name][series.name]))
+        for rule in panel.rules:
+            (axes.axhline if rule.axis == "y" else axes.axvline)(rule.value, color=_THEME[MUTED], lw=0.8, ls=":")
+        for which, axis in (("x", panel.x), ("y", panel.y)):
+            options = {"linthresh": axis.constant} if axis.scale == "symlog" else {}
+            getattr(axes, f"set_{which}scale")(axis.scale, **options)
+            getattr(axes, f"set_{which}label")(axis.label, fontsize=8)
+            if axis.domain is not None:
+                getattr(axes, f"set_{which}lim")(axis.domain)
+        if panel.equal:
+            axes.set_aspect("equal", adjustable="datalim")
+        axes.set_title(panel.title, fontsize=9)
+        axes.tick_params(labelsize=7)
+        if any(s.label for s in panel.series):
+            axes.legend(fontsize=7, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    picture = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f'<img class="ml-fallback" alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{picture}">'
+
+
+def _draw(axes: Any, series: Series, x: np.ndarray, y: np.ndarray) -> None:
+    color, label = _THEME.get(series.color, series.color), series.label or None
+    if series.mark == "points":
+        axes.scatter(x, y, s=(2 * series.width) ** 2, color=color, label=label, linewidths=0)
+    elif series.mark == "area":
+        axes.fill(x, y, color=color, alpha=0.25, label=label)
+    elif series.mark == "arrow":
+        axes.quiver(0 * x, 0 * y, x, y, angles="xy", scale_units="xy", scale=1, color=color, label=label, width=0.012)
+    else:
+        dash = (0, series.dash) if series.dash else "-"
+        marker = "." if series.dots else ""
+        axes.plot(x, y, color=color, lw=0.8 * series.width, ls=dash, marker=marker, ms=4, label=label)
