@@ -30,13 +30,14 @@ __all__ = [
     "norms",
     "optim",
     "plots",
+    "prose",
     "run_linear",
     "smoothed_margin",
     "sweep_linear",
     "widgets",
 ]
 
-_LAZY = ("plots", "widgets")
+_LAZY = ("plots", "prose", "widgets")
 
 
 def __getattr__(name: str) -> Any:

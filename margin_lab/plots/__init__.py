@@ -1,0 +1,7 @@
+"""The book's figures: one style, one colour per optimizer, alt text on every one."""
+
+from margin_lab.palette import COLORS, LABELS
+from margin_lab.plots.curves import against_steps
+from margin_lab.plots.style import WIDTH, figure, line, show
+
+__all__ = ["COLORS", "LABELS", "WIDTH", "against_steps", "figure", "line", "show"]
