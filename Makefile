@@ -1,0 +1,81 @@
+# Margin Lab. `make book` and `make test` set up .venv by themselves; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SITE := _build/site.stamp
+SOURCES = $(shell find margin_lab -type f -not -path '*/__pycache__/*')
+CHAPTERS = $(wildcard book/*.ipynb)
+# The debugger of the kernels would print a warning about frozen modules into every chapter's stderr.
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+.PHONY: help book test lab check-notebooks bench lint format address lock clean
+
+help:
+	@echo "make book             build the HTML book into _build/html"
+	@echo "make test             run all tests (builds the book first if there is none)"
+	@echo "make lab              open JupyterLab on the chapters"
+	@echo "make check-notebooks  run every chapter again with nbmake"
+	@echo "make bench            run the benchmarks"
+	@echo "make lint             ruff and mypy; 'make format' repairs what ruff can"
+	@echo "make address URL=...  move the book to another repository address"
+	@echo "make lock             resolve the dependencies anew and write requirements.txt"
+	@echo "make clean            remove everything that was built; .venv stays"
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps -e .
+	@touch $@
+
+# The execution cache does not see changes in margin_lab, so it goes when the library changes.
+_build/cache.stamp: $(READY) $(SOURCES)
+	@mkdir -p _build
+	rm -rf _build/.jupyter_cache
+	@touch $@
+
+# --all reads every page again: Sphinx repeats no warning of a page it skips, and a failed build would pass the second time.
+book: $(READY) _build/cache.stamp
+	@rm -f $(SITE)
+	$(BIN)/jupyter-book build . --all -W -n --keep-going
+	@touch $(SITE)
+
+$(SITE):
+	$(MAKE) book
+
+test: $(READY) $(SITE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lab: $(READY)
+	$(BIN)/jupyter lab book
+
+check-notebooks: $(READY)
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -W ignore $(CHAPTERS)
+
+bench: $(READY)
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+address:
+	$(PYTHON) tools/address.py $(URL)
+
+# CUDA's own packages are left out: they exist on Linux only, and torch brings the ones it needs.
+lock:
+	rm -rf _build/lock && $(PYTHON) -m venv _build/lock
+	_build/lock/bin/pip install --quiet -e ".[book,test,bench,dev]"
+	sed -n '/^[^#]/q;p' requirements.txt > _build/lock/header
+	_build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -vE '^(nvidia|cuda|triton)' > _build/lock/set
+	cat _build/lock/header _build/lock/set > requirements.txt
+	rm -rf _build/lock
+
+clean:
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,47 @@
+"""Local Sphinx extension: the book's look, a clean browser console, one quiet default for light and dark."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+
+def _theme_defaults(app: Sphinx, config: Config) -> None:
+    # Set here and not in _config.yml: a html_theme_options there would wipe the repository and Colab buttons.
+    config.html_theme_options.setdefault("navbar_persistent", [])  # else a second search box
+    config.html_context.setdefault("default_mode", "auto")  # unset, the theme logs a warning on a first visit
+    # {{ built_with }} on the page that says how the numbers are made.
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "scipy", "scikit-learn"))
+    config.myst_substitutions["built_with"] = (
+        f"Made with Python {platform.python_version()}, {libraries} on {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} cores."
+    )
+
+
+def _drop_repeated_scripts(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Keep the first of inline scripts with the same body: Thebe's settings arrive twice."""
+    seen: set[str] = set()
+    kept = []
+    for script in context.get("script_files", []):
+        body = getattr(script, "attributes", {}).get("body")
+        if body is not None and body in seen:
+            continue
+        if body is not None:
+            seen.add(body)
+        kept.append(script)
+    context["script_files"] = kept
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect the hooks."""
+    app.add_css_file("book.css")
+    app.connect("config-inited", _theme_defaults)
+    app.connect("html-page-context", _drop_repeated_scripts, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
