@@ -38,10 +38,10 @@ def figure(columns: int = 1, rows: int = 1, height: float = 3.0, **kwargs: Any) 
     import matplotlib as mpl
     from matplotlib.figure import Figure as MplFigure
 
-    # a Figure of its own rather than pyplot's: nothing to close, no global state
-    with mpl.rc_context(_STYLE):
-        fig = MplFigure(figsize=(WIDTH, height * rows), layout="constrained")
-        return fig, fig.subplots(rows, columns, **kwargs)
+    mpl.rcParams.update(_STYLE)
+    # a Figure of its own rather than pyplot's: nothing to close, nothing shown twice
+    fig = MplFigure(figsize=(WIDTH, height * rows), layout="constrained")
+    return fig, fig.subplots(rows, columns, **kwargs)
 
 
 def line(method: str, **kwargs: Any) -> dict[str, Any]:
@@ -65,11 +65,8 @@ class Shown:
 
     def png(self) -> bytes:
         """The figure as PNG."""
-        import matplotlib as mpl
-
         buffer = io.BytesIO()
-        with mpl.rc_context(_STYLE):
-            self.fig.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+        self.fig.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
