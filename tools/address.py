@@ -1,8 +1,7 @@
 """The repository's address stands in _config.yml; this carries it to the chapters' install cells.
 
-    python tools/address.py                                   # bring the install cells in line with _config.yml
-    python tools/address.py https://github.com/owner/name     # move the book to another address
-    python tools/address.py --check                           # change nothing, fail where something differs
+``python tools/address.py`` brings the install cells in line with _config.yml, ``python tools/address.py URL`` moves the
+book to another address, and ``--check`` changes nothing but fails where something differs.
 """
 
 from __future__ import annotations
@@ -78,7 +77,9 @@ def set_install_cell(path: Path, url: str, *, write: bool = True) -> bool:
     notebook = json.loads(path.read_text(encoding="utf-8"))
     cell = first_code_cell(notebook)
     if "install" not in cell["metadata"].get("tags", []):
-        raise ValueError(f"{path.name}: the first code cell must carry the tags {INSTALL_TAGS}; add the install cell")
+        raise ValueError(
+            f"{path.name}: the first code cell must carry the tags {INSTALL_TAGS}; add the install cell"
+        )
     source = install_cell(url)
     same = "".join(cell["source"]) == source and cell["metadata"]["tags"] == INSTALL_TAGS
     if write and not same:
@@ -90,7 +91,9 @@ def set_install_cell(path: Path, url: str, *, write: bool = True) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(description="Carry the repository's address to every place that needs it.")
+    parser = argparse.ArgumentParser(
+        description="Carry the repository's address to every place that needs it."
+    )
     parser.add_argument("url", nargs="?", help="new address; without it, the one in _config.yml")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where something differs")
     options = parser.parse_args(arguments)

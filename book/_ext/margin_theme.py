@@ -23,25 +23,19 @@ def _theme_defaults(app: Sphinx, config: Config) -> None:
     )
 
 
-def _drop_repeated_scripts(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Keep the first of inline scripts with the same body: Thebe's settings arrive twice."""
-    seen: set[str] = set()
-    kept = []
-    for script in context.get("script_files", []):
-        body = getattr(script, "attributes", {}).get("body")
-        if body is not None and body in seen:
-            continue
-        if body is not None:
-            seen.add(body)
-        kept.append(script)
-    context["script_files"] = kept
+def _drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Leave out the scripts of sphinx-thebe, which jupyter-book loads on every page: no page here starts a kernel."""
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe"
+        not in str(getattr(script, "filename", "")) + str(getattr(script, "attributes", {}).get("body"))
+    ]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the hooks."""
     app.add_css_file("book.css")
     app.connect("config-inited", _theme_defaults)
-    app.connect("html-page-context", _drop_repeated_scripts, priority=900)
+    app.connect("html-page-context", _drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
