@@ -3,5 +3,6 @@
 from margin_lab.widgets.base import InteractiveFigure
 from margin_lab.widgets.controls import Choice, Slider
 from margin_lab.widgets.panels import INK, MUTED, Axis, Panel, Rule, Series
+from margin_lab.widgets.prgd import prgd
 
-__all__ = ["INK", "MUTED", "Axis", "Choice", "InteractiveFigure", "Panel", "Rule", "Series", "Slider"]
+__all__ = ["INK", "MUTED", "Axis", "Choice", "InteractiveFigure", "Panel", "Rule", "Series", "Slider", "prgd"]

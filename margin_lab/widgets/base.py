@@ -77,18 +77,23 @@ class InteractiveFigure:
         _check_names("panel", [p.name for p in self.panels])
         size = math.prod(len(c.values) for c in self.controls)
         if size > MAX_GRID:
-            raise ValueError(f"the grid of widget {name!r} has {size} settings, at most {MAX_GRID} fit a page; thin a slider")
+            raise ValueError(
+                f"the grid of widget {name!r} has {size} settings, at most {MAX_GRID} fit a page; thin a slider"
+            )
         values = ", ".join(f"{c.label} {self.default[c.name]}" for c in self.controls)
         self.alt = f"{alt or title} ({values})"
         self._live: Any = None
         self._sweep = self.frames(self.settings()) if static_build() else None
-        self._first = self._sweep[self.settings().index(self.default)] if self._sweep else self.frames([self.default])[0]
+        index = self.settings().index(self.default)
+        self._first = self._sweep[index] if self._sweep else self.frames([self.default])[0]
         pack([self._first], self.panels)  # a frame that does not fit the panels fails here, in the cell
 
     def settings(self) -> list[Setting]:
         """Every setting of the grid: the product of the controls' values, the last control fastest."""
         names = [c.name for c in self.controls]
-        return [dict(zip(names, v, strict=True)) for v in itertools.product(*(c.values for c in self.controls))]
+        return [
+            dict(zip(names, v, strict=True)) for v in itertools.product(*(c.values for c in self.controls))
+        ]
 
     def parse(self, setting: Mapping[str, Any]) -> Setting:
         """Check a setting that came from a browser."""
@@ -98,7 +103,9 @@ class InteractiveFigure:
         """What the panels show at these settings."""
         frames = list(self.compute(settings))
         if len(frames) != len(settings):
-            raise ValueError(f"compute of widget {self.name!r} returned {len(frames)} frames for {len(settings)} settings")
+            raise ValueError(
+                f"compute of widget {self.name!r} returned {len(frames)} frames for {len(settings)} settings"
+            )
         return frames
 
     def spec(self) -> dict[str, Any]:

@@ -40,11 +40,17 @@ class Slider:
     def __post_init__(self) -> None:
         choice(self.scale, f"scale of slider {self.name!r}", ("linear", "log"))
         if len(self.grid) < 2 or any(b <= a for a, b in zip(self.grid, self.grid[1:], strict=False)):
-            raise ValueError(f"grid of slider {self.name!r} must increase and hold two values or more, got {self.grid}")
+            raise ValueError(
+                f"grid of slider {self.name!r} must increase and hold two values or more, got {self.grid}"
+            )
         if self.scale == "log" and self.grid[0] <= self.offset:
-            raise ValueError(f"grid of log slider {self.name!r} must lie above {self.offset}, got {self.grid[0]}")
+            raise ValueError(
+                f"grid of log slider {self.name!r} must lie above {self.offset}, got {self.grid[0]}"
+            )
         if self.default not in self.grid:
-            raise ValueError(f"default of slider {self.name!r} must be on its grid {self.grid}, got {self.default}")
+            raise ValueError(
+                f"default of slider {self.name!r} must be on its grid {self.grid}, got {self.default}"
+            )
 
     @property
     def values(self) -> tuple[Any, ...]:

@@ -26,7 +26,9 @@ def fallback_image(frame: Frame, panels: Sequence[Panel], alt: str) -> str:
         for series in panel.series:
             _draw(axes, series, *(np.asarray(v, dtype=np.float64) for v in frame[panel.name][series.name]))
         for rule in panel.rules:
-            (axes.axhline if rule.axis == "y" else axes.axvline)(rule.value, color=_THEME[MUTED], lw=0.8, ls=":")
+            (axes.axhline if rule.axis == "y" else axes.axvline)(
+                rule.value, color=_THEME[MUTED], lw=0.8, ls=":"
+            )
         for which, axis in (("x", panel.x), ("y", panel.y)):
             options = {"linthresh": axis.constant} if axis.scale == "symlog" else {}
             getattr(axes, f"set_{which}scale")(axis.scale, **options)
@@ -52,7 +54,9 @@ def _draw(axes: Any, series: Series, x: np.ndarray, y: np.ndarray) -> None:
     elif series.mark == "area":
         axes.fill(x, y, color=color, alpha=0.25, label=label)
     elif series.mark == "arrow":
-        axes.quiver(0 * x, 0 * y, x, y, angles="xy", scale_units="xy", scale=1, color=color, label=label, width=0.012)
+        axes.quiver(
+            0 * x, 0 * y, x, y, angles="xy", scale_units="xy", scale=1, color=color, label=label, width=0.012
+        )
     else:
         dash = (0, series.dash) if series.dash else "-"
         marker = "." if series.dots else ""

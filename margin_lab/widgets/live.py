@@ -26,7 +26,9 @@ def _widget_class() -> Any:
         _css = front_end.style()
         spec = traitlets.Dict().tag(sync=True)
         request = traitlets.Dict().tag(sync=True)  # {"id": ..., "setting": {...}}
-        answer = traitlets.Dict().tag(sync=True)  # {"id", "setting", "columns", "milliseconds"} or {..., "error"}
+        answer = traitlets.Dict().tag(
+            sync=True
+        )  # {"id", "setting", "columns", "milliseconds"} or {..., "error"}
         data = traitlets.Bytes(b"").tag(sync=True)
 
     return LiveFigure

@@ -14,7 +14,9 @@ from margin_lab.widgets.panels import Panel
 Frame = Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]]
 
 
-def pack(frames: Sequence[Frame], panels: Sequence[Panel], dtype: str = "f4") -> tuple[list[dict[str, Any]], bytes]:
+def pack(
+    frames: Sequence[Frame], panels: Sequence[Panel], dtype: str = "f4"
+) -> tuple[list[dict[str, Any]], bytes]:
     """Pack the series of many settings.
 
     Every (panel, series, axis) becomes a table ``[rows, length]``. Rows that are equal between settings are stored once
@@ -61,15 +63,21 @@ def _pair(frame: Frame, panel: Panel, series: str, dtype: str) -> tuple[np.ndarr
     where = f"series {series!r} of panel {panel.name!r}"
     known = {s.name for s in panel.series}
     if panel.name not in frame or series not in frame[panel.name]:
-        raise ValueError(f"compute returned no {where}; return {{panel: {{series: (x, y)}}}} for every setting")
+        raise ValueError(
+            f"compute returned no {where}; return {{panel: {{series: (x, y)}}}} for every setting"
+        )
     if extra := set(frame[panel.name]) - known:
-        raise ValueError(f"compute returned {sorted(extra)} in panel {panel.name!r}, which declares {sorted(known)}")
+        raise ValueError(
+            f"compute returned {sorted(extra)} in panel {panel.name!r}, which declares {sorted(known)}"
+        )
     x, y = (np.asarray(v, dtype=np.float64) for v in frame[panel.name][series])
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(f"{where}: x and y must be 1-d and of one length, got {x.shape} and {y.shape}")
     largest = np.finfo(dtype).max
     if (np.isfinite(x) & (np.abs(x) > largest)).any() or (np.isfinite(y) & (np.abs(y) > largest)).any():
-        raise ValueError(f"{where} holds numbers beyond {largest:.1g}, which a page cannot store; shorten the grid")
+        raise ValueError(
+            f"{where} holds numbers beyond {largest:.1g}, which a page cannot store; shorten the grid"
+        )
     return x.astype(dtype), y.astype(dtype)
 
 

@@ -22,12 +22,14 @@ class Axis:
         scale: ``"linear"``, ``"log"`` (values <= 0 are not drawn) or ``"symlog"`` (linear within ``constant`` of 0).
         domain: both ends; from the data, if not given.
         constant: where a symlog axis changes from linear to logarithmic.
+        include: values that are in view even if no data are near.
     """
 
     label: str
     scale: str = "linear"
     domain: tuple[float, float] | None = None
     constant: float = 1.0
+    include: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         choice(self.scale, f"scale of axis {self.label!r}", SCALES)
@@ -37,7 +39,13 @@ class Axis:
     def spec(self) -> dict[str, Any]:
         """What the front end needs to know."""
         domain = None if self.domain is None else list(self.domain)
-        return {"label": self.label, "scale": self.scale, "domain": domain, "constant": self.constant}
+        return {
+            "label": self.label,
+            "scale": self.scale,
+            "domain": domain,
+            "constant": self.constant,
+            "include": list(self.include),
+        }
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ function readable(value) {
 function domainOf(axis, values) {
   if (axis.domain) return axis.domain;
   let low = Infinity, high = -Infinity;
-  for (const v of values) {
+  for (const v of [...values, ...axis.include]) {
     if (!Number.isFinite(v) || (axis.scale === "log" && v <= 0)) continue;
     if (v < low) low = v;
     if (v > high) high = v;
@@ -30,10 +30,12 @@ function domainOf(axis, values) {
     const pad = Math.max((high / low) ** 0.04, 1.05);
     return [low / pad, high * pad];
   }
-  const pad = 0.06 * (high - low) || Math.abs(high) || 1;
-  // On a symlog axis a share of the range would be most of the picture's inner decades.
-  const grow = (v) => (axis.scale === "symlog" ? Math.max(0.4 * Math.abs(v), 0.3 * axis.constant) : pad);
-  return [low - (axis.scale === "symlog" && low >= 0 ? 0 : grow(low)), high + grow(high)];
+  // Pad where the axis is even: a share of a symlog axis' plain range would be most of its inner decades.
+  const c = axis.constant, symlog = axis.scale === "symlog";
+  const place = symlog ? (v) => Math.sign(v) * Math.log1p(Math.abs(v) / c) : (v) => v;
+  const value = symlog ? (t) => Math.sign(t) * c * Math.expm1(Math.abs(t)) : (t) => t;
+  const pad = 0.06 * (place(high) - place(low)) || Math.abs(place(high)) || 1;
+  return [value(place(low) - pad), value(place(high) + pad)];
 }
 
 function makeScale(axis, domain, range) {

@@ -29,7 +29,7 @@ function mountWidget(root, spec, source) {
     spec.panels.forEach((p, i) => panels[i].draw(frame[p.name]));
     root.marginLab = { setting, frame };
     root.dataset.state = "ready";
-    status.textContent = source.live ? `live · computed in ${Math.max(1, Math.round(milliseconds))} ms` : pending || "precomputed";
+    status.textContent = source.live ? `live · computed in ${Math.max(1, Math.round(milliseconds))} ms` : pending || "precomputed; any value in a live notebook";
   }
 
   function guarded(answer) {
