@@ -11,9 +11,10 @@ import numpy as np
 def least_distance(U: np.ndarray, c: np.ndarray, *, polish: int = 20) -> Iterator[tuple[Any, Any]]:
     """Yield pairs (w, lam) for ``min ||w||, Uw >= c``, each meant to be better than the one before.
 
-    Lawson and Hanson's least-distance programming: with ``a = argmin_{a >= 0} ||U'a||^2 + (c'a - 1)^2`` the solution is
-    proportional to ``U'a``, and a residual of 0 means that no w exists. The first pair is that one. Then the active-set
-    polish: on the support S solve ``U_S w = c_S`` by least squares, drop a negative multiplier, else add the most violated row.
+    Lawson and Hanson's least-distance programming: with ``a = argmin_{a >= 0} ||U'a||^2 + (c'a - 1)^2`` the
+    solution is proportional to ``U'a``, and a residual of 0 means that no w exists. That is the first pair. Then
+    the active-set polish: on the support S solve ``U_S w = c_S`` by least squares, drop a negative multiplier,
+    else add the most violated row.
 
     Args:
         U: ``[n, d]`` unit rows, float64.

@@ -1,19 +1,20 @@
-"""l2 hard margin by the proximal-point method on the dual, with semismooth Newton inside; torch tensors, any device.
+"""l2 hard margin by the proximal-point method with semismooth Newton inside; torch tensors, any device.
 
-The problem is ``min ||w||^2/2  subject to  Uw >= c`` with unit rows ``u_i = z_i/||z_i||`` and ``c_i`` proportional to
-``1/||z_i||``; its solution points along the max-margin direction. One proximal step on the dual (equivalently: one
-augmented-Lagrangian step) of length sigma, from multipliers ``lam``, minimises over w
+The problem is ``min ||w||^2/2  subject to  Uw >= c`` with unit rows ``u_i = z_i/||z_i||`` and ``c_i``
+proportional to ``1/||z_i||``; its solution points along the max-margin direction. One proximal step on the
+dual (equivalently: one augmented-Lagrangian step) of length sigma, from multipliers ``lam``, minimises over w
 
-    phi(w) = ||w||^2/2 + ||(lam + sigma (c - Uw))_+||^2 / (2 sigma),         then   lam <- (lam + sigma (c - Uw))_+.
+    phi(w) = ||w||^2/2 + ||(lam + sigma (c - Uw))_+||^2 / (2 sigma),   then   lam <- (lam + sigma (c - Uw))_+.
 
-phi is 1-strongly convex and piecewise quadratic: Newton's method on its gradient with an exact line search ends after
-finitely many systems ``(I + sigma U_J'U_J) x = -grad`` (J: rows with a positive multiplier). The outer iteration converges
-linearly, faster with larger sigma, with no assumption on the support vectors. Each evaluation gives a feasible pair, hence
-bounds on gamma*, and sigma grows only where the measured gap falls too slowly.
+phi is 1-strongly convex and piecewise quadratic: Newton's method on its gradient with an exact line search
+ends after finitely many systems ``(I + sigma U_J'U_J) x = -grad`` (J: rows with a positive multiplier). The
+outer iteration converges linearly, faster with larger sigma, with no assumption on the support vectors. Each
+evaluation gives a feasible pair, hence bounds on gamma*, and sigma grows only where the measured gap falls
+too slowly.
 
-Sources: Rockafellar, Augmented Lagrangians and applications of the proximal point algorithm, Math. Oper. Res. 1 (1976),
-criterion (B) for the inner tolerance; Luque, Asymptotic convergence analysis of the proximal point algorithm, SIAM J. Control
-Optim. 22 (1984), for the rate on polyhedral problems.
+Sources: Rockafellar, Augmented Lagrangians and applications of the proximal point algorithm, Math. Oper. Res.
+1 (1976), criterion (B) for the inner tolerance; Luque, Asymptotic convergence analysis of the proximal point
+algorithm, SIAM J. Control Optim. 22 (1984), for the rate on polyhedral problems.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from .solution import EPS, ZERO
 
 # Beyond this many rows and columns a Newton system is solved by conjugate gradients, not by a factorisation.
 DIRECT = 4000
-# The start and the growth of sigma, found on twelve data sets; 0.1-10 times the start, or growth by 3-100, cost < 2x.
+# The start and the growth of sigma, found on twelve data sets; 0.1-10 times the start, or growth by 3-100,
+# cost < 2x.
 START, GROWTH = 10.0, 10.0
 # Outer steps without 10 % progress before the method calls what is left rounding.
 PATIENCE = 12
@@ -36,7 +38,7 @@ PATIENCE = 12
 
 @dataclass
 class Progress:
-    """Best direction and multipliers so far, in units where the smallest row has norm 1, and the work behind them."""
+    """Best direction and multipliers so far, their bounds where the smallest row has norm 1, and the work."""
 
     lower: float = -math.inf
     upper: float = math.inf
@@ -56,7 +58,9 @@ class Progress:
         return max(self.upper - self.lower, self.lower_error + self.upper_error) / self.lower
 
 
-def proximal_point(U: Tensor, c: Tensor, tol: float, *, max_systems: int = 1000, direct: int = DIRECT) -> Progress:
+def proximal_point(
+    U: Tensor, c: Tensor, tol: float, *, max_systems: int = 1000, direct: int = DIRECT
+) -> Progress:
     """Solve ``min ||w||, Uw >= c`` to a relative gap of ``tol`` between its bounds.
 
     Args:
@@ -67,7 +71,8 @@ def proximal_point(U: Tensor, c: Tensor, tol: float, *, max_systems: int = 1000,
         direct: largest Newton system that is factorised.
 
     Returns:
-        ``Progress`` whose status is ``"certified"``, ``"not separable"``, ``"rounding floor"`` or ``"limit"``.
+        ``Progress`` whose status is ``"certified"``, ``"not separable"``, ``"rounding floor"`` or
+        ``"limit"``.
     """
     n, d = U.shape
     out = Progress()
@@ -83,15 +88,19 @@ def proximal_point(U: Tensor, c: Tensor, tol: float, *, max_systems: int = 1000,
     out.products += 1
 
     while True:
-        # Evaluate: multipliers, gradient and both bounds, with one synchronisation.
+        # Evaluate multipliers, gradient and bounds. The few active rows, gathered once, serve g and the Newton system.
         u = lam + sigma * (c - m)
         new = u.clamp_min(0)
-        g = new @ U
+        J = new.nonzero().squeeze(1)
+        UJ = U[J]
+        g = new[J] @ UJ
         r = w - g
         norm_w, norm_g, total_new = torch.linalg.vector_norm(w), torch.linalg.vector_norm(g), new.sum()
         error = EPS * torch.minimum(norm_w, columns @ w.abs())
-        high = torch.minimum(norm_g + EPS * total_new, torch.linalg.vector_norm(g.abs() + EPS * total_new * columns))
-        nw, ng, nr, moved, low, safe, weight, total, high_g, active = torch.stack(
+        high = torch.minimum(
+            norm_g + EPS * total_new, torch.linalg.vector_norm(g.abs() + EPS * total_new * columns)
+        )
+        nw, ng, nr, moved, low, safe, weight, total, high_g = torch.stack(
             [
                 norm_w,
                 norm_g,
@@ -102,10 +111,9 @@ def proximal_point(U: Tensor, c: Tensor, tol: float, *, max_systems: int = 1000,
                 new @ c,
                 total_new,
                 high,
-                (new > 0).sum().to(w.dtype),
             ]
         ).tolist()
-        out.products += 0.5
+        out.products += len(J) / (2 * n)
         if nw > 0 and low / nw > out.lower:
             out.w, out.lower, out.lower_error = w, low / nw, (low - safe) / nw
         if weight > 0 and ng / weight < out.upper:
@@ -127,11 +135,11 @@ def proximal_point(U: Tensor, c: Tensor, tol: float, *, max_systems: int = 1000,
         solved = nr <= moved / (2 * outer**2 * math.sqrt(sigma)) or nr <= 4 * EPS * nw
         if not solved:
             rtol = min(0.1, math.sqrt(nr / nw))
-            x, pairs = newton_direction(U, K, u > 0, r, sigma, rtol, direct)
+            x, pairs = newton_direction(UJ, None if K is None else K[J][:, J], r, sigma, rtol, direct)
             Ux = U @ x
             t = line_search(w @ x, x @ x, u, Ux, sigma)
             w, m = w + t * x, m + t * Ux
-            out.products += pairs + 0.5
+            out.products += pairs * len(J) / n + 0.5
             out.systems += 1
             solved = bool(t * torch.linalg.vector_norm(x) <= 4 * EPS * nw)
             if not solved:
@@ -140,8 +148,8 @@ def proximal_point(U: Tensor, c: Tensor, tol: float, *, max_systems: int = 1000,
         # Outer step: accept the multipliers; lengthen the step if the gap did not fall tenfold by itself.
         gap = out.gap
         idle = idle + 1 if math.isfinite(last) and gap > 0.9 * last else 0
-        if not gap <= last / 10:
-            cap = 0.01 * total / max(1.0, active) / (EPS * nw)  # keeps sigma (c - Uw) above its own rounding
+        if last == math.inf or gap > last / 10:
+            cap = 0.01 * total / max(1, len(J)) / (EPS * nw)  # keeps sigma (c - Uw) above its own rounding
             sigma = max(sigma, min(GROWTH * sigma, cap))
         lam, last, outer = new, gap, outer + 1
         m = U @ w  # drops the rounding that the updates of m have gathered
@@ -149,23 +157,23 @@ def proximal_point(U: Tensor, c: Tensor, tol: float, *, max_systems: int = 1000,
 
 
 def newton_direction(
-    U: Tensor, K: Tensor | None, mask: Tensor, r: Tensor, sigma: float, rtol: float, direct: int
+    UJ: Tensor, K: Tensor | None, r: Tensor, sigma: float, rtol: float, direct: int
 ) -> tuple[Tensor, float]:
-    """Solve ``(I + sigma U_J'U_J) x = -r`` on its smaller side; return x and the work in pairs of products."""
-    n, d = U.shape
-    J = mask.nonzero().squeeze(1)
-    UJ, k = U[J], len(J)
+    """Solve ``(I + sigma U_J'U_J) x = -r`` on its smaller side; return x and the work, in products with U_J.
+
+    ``K = U_J U_J'`` where it is known already; ``rtol``: relative residual for conjugate gradients. The work is in
+    pairs of products.
+    """
+    k, d = UJ.shape
     if min(k, d) > direct:
-        x, steps = conjugate_gradients(UJ, r, sigma, rtol, 10 * d)
-        return x, steps * k / n
+        return conjugate_gradients(UJ, r, sigma, rtol, 10 * d)
     if k < d:  # Woodbury: x = -r + U_J' (I/sigma + U_J U_J')^-1 U_J r
-        A = UJ @ UJ.T if K is None else K[J][:, J]
-        shift = max(1 / sigma, 4 * EPS * k)  # the trace of A is k: its rows are unit vectors
-        A.diagonal().add_(shift)
-        return solve(A, UJ @ r) @ UJ - r, (k * k / (4 * n) if K is None else 0.0)
+        A = UJ @ UJ.T if K is None else K
+        A.diagonal().add_(max(1 / sigma, 4 * EPS * k))  # the trace of U_J U_J' is k
+        return solve(A, UJ @ r) @ UJ - r, (k / 4 if K is None else 0.0)
     A = sigma * (UJ.T @ UJ)
     A.diagonal().add_(1)
-    return -solve(A, r), d * k / (4 * n)
+    return -solve(A, r), d / 4
 
 
 def solve(A: Tensor, b: Tensor) -> Tensor:
@@ -177,7 +185,9 @@ def solve(A: Tensor, b: Tensor) -> Tensor:
     return x
 
 
-def conjugate_gradients(UJ: Tensor, r: Tensor, sigma: float, rtol: float, max_steps: int) -> tuple[Tensor, int]:
+def conjugate_gradients(
+    UJ: Tensor, r: Tensor, sigma: float, rtol: float, max_steps: int
+) -> tuple[Tensor, int]:
     """Solve the Newton system to a relative residual of ``rtol``: two products with U_J a step."""
     x, res = torch.zeros_like(r), -r
     p, rho, steps = res.clone(), res @ res, 0
@@ -193,9 +203,9 @@ def conjugate_gradients(UJ: Tensor, r: Tensor, sigma: float, rtol: float, max_st
 
 
 def line_search(a: Tensor, b: Tensor, u: Tensor, v: Tensor, sigma: float) -> float:
-    """Return the root t > 0 of the increasing piecewise-linear ``a + b t - <v, (u - sigma t v)_+>``, phi' along x.
+    """Return the root t > 0 of phi' along x, the piecewise-linear ``a + b t - <v, (u - sigma t v)_+>``.
 
-    Newton steps, safeguarded by bisection: exact as soon as the piece is the right one, mostly after two or three.
+    Newton steps, safeguarded by bisection: exact as soon as the piece is the right one, mostly after two.
     """
     lo, hi, t = 0.0, math.inf, 1.0
     vv = v * v

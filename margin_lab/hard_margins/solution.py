@@ -1,4 +1,4 @@
-"""What a hard-margin solver hands back: the best direction and weights so far, the bounds they prove, the error otherwise."""
+"""What the hard-margin solvers share: the solution, the bounds that prove it, the error where there is none."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ ZERO = 500
 class HardMargin:
     """A hard-margin solution and the two numbers that enclose the largest margin.
 
-    ``margin = min_i y_i <x_i, w> <= gamma* <= ||sum_i dual_i y_i x_i||_dual = upper_bound``: the first inequality holds for
-    every unit w, the second for every ``dual`` in the simplex, so neither asks you to trust the solver.
+    ``margin = min_i y_i <x_i, w> <= gamma* <= ||sum_i dual_i y_i x_i||_dual = upper_bound``: the first
+    inequality holds for every unit w, the second for every ``dual`` in the simplex, so neither asks you to
+    trust the solver.
 
     Attributes:
         w: ``[d]``, unit in ``norm``; type, dtype and device of the data.
         margin: the margin of w (in float64, before w is rounded to the data's dtype).
         upper_bound: no direction has a larger margin than this.
-        gap: ``(upper_bound - margin) / margin``, never below the rounding error of the two products behind it.
+        gap: ``(upper_bound - margin) / margin``, never below the rounding error of the two products behind it; inf
+            where w does not separate the data.
         dual: ``[n]`` weights in the simplex that prove ``upper_bound``; like w in type.
         support: indices of the support vectors, ``dual > 1e-10 max(dual)``.
-        status: ``"certified"`` (gap <= tol), ``"rounding floor"`` (float64 allows no more) or ``"limit"`` (out of iterations).
+        status: ``"certified"`` (gap <= tol), ``"rounding floor"`` (float64 allows no more) or ``"limit"``
+            (out of iterations).
         norm: ``"l1"``, ``"l2"`` or ``"linf"``.
         method: the solvers that were run, in order.
         products: work in pairs of products Zw and Z'p, where the solver counts it, else None.
@@ -51,15 +54,16 @@ class HardMargin:
     def __repr__(self) -> str:
         return (
             f"HardMargin(norm={self.norm!r}, margin={self.margin:.12g}, gap={self.gap:.1e}, "
-            f"support={len(self.support)} of {len(self.dual)}, status={self.status!r}, method={self.method!r})"
+            f"support={len(self.support)} of {len(self.dual)}, status={self.status!r}, "
+            f"method={self.method!r})"
         )
 
 
 class NotSeparableError(ValueError):
     """No direction classifies every sample correctly (with no bias), and ``certificate`` proves it.
 
-    If some w had ``y_i <x_i, w> > 0`` for all i, then ``<Z'p, w> > 0`` for all weights p in the simplex (rows of Z:
-    ``y_i x_i``). Weights with ``Z'p = 0`` rule that out (Gordan 1873).
+    If some w had ``y_i <x_i, w> > 0`` for all i, then ``<Z'p, w> > 0`` for all weights p in the simplex (rows
+    of Z: ``y_i x_i``). Weights with ``Z'p = 0`` rule that out (Gordan 1873).
 
     Attributes:
         certificate: ``[n]`` weights p in the simplex; type and device of the data, float64.
@@ -70,11 +74,11 @@ class NotSeparableError(ValueError):
         self.certificate, self.residual, self.norm = certificate, residual, norm
         dual = {"l1": "linf", "l2": "l2", "linf": "l1"}[norm]
         super().__init__(
-            "the data is not linearly separable through the origin, so it has no hard margin. Certificate: the weights p "
-            f"in the simplex (this error's .certificate) give ||Z'p|| = {residual:.1e} in the {dual} norm, zero to "
-            "rounding, with rows z_i = y_i x_i; a separating w would need <Z'p, w> > 0. What to do: append a column of "
-            "ones to X for a bias, add features, or check the labels (p is positive on the samples that contradict each "
-            "other)"
+            "the data is not linearly separable through the origin, so it has no hard margin. Certificate: the "
+            f"weights p in the simplex (this error's .certificate) give ||Z'p|| = {residual:.1e} in the {dual} "
+            "norm, zero to rounding, with rows z_i = y_i x_i; a separating w would need <Z'p, w> > 0. What to "
+            "do: append a column of ones to X for a bias, add features, or check the labels (p is positive on "
+            "the samples that contradict each other)"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -88,23 +92,36 @@ def length(t: Tensor, order: float, dim: int = -1) -> Tensor:
     return torch.linalg.vector_norm(unit, order, dim=dim) * top.squeeze(dim)
 
 
+def unit_rows(Z: Tensor, order: float) -> tuple[Tensor, Tensor]:
+    """Return ``U, c``: rows ``u_i = z_i/||z_i||`` and ``c_i = min_k ||z_k|| / ||z_i||``.
+
+    ``Zw >= min_k ||z_k||`` is ``Uw >= c``, so solvers see rows of one size whatever the data's scale. Multipliers
+    lam of ``Uw >= c`` are weights ``p = lam c`` (to a factor) on Z.
+    """
+    rows = length(Z, order)
+    U = Z / rows[:, None]
+    U = U / length(U, order)[:, None]  # where the norm is subnormal the first division is inexact
+    return U, (rows.min() / rows).clamp_min(1e-300)
+
+
 class Bounds:
     """The best enclosure of gamma* so far and the pair (w, p) that proves it.
 
-    ``min(Zw)/||w|| <= gamma* <= ||Z'p||_dual``. Every bound is evaluated here from explicit w and p by a fresh product,
-    whatever the solver that offers them believes, and carries its rounding error: that of a sum is taken as eps times the
-    sum of its terms' absolute values.
+    ``min(Zw)/||w|| <= gamma* <= ||Z'p||_dual``. Every bound is evaluated here from explicit w and p by a
+    fresh product, whatever the solver that offers them believes, and carries its rounding error: that of a
+    sum is taken as eps times the sum of its terms' absolute values.
     """
 
     def __init__(self, Z: Tensor, norm: str):
         self.Z, self.norm = Z, norm
-        self.w: Tensor | None = None
-        self.p: Tensor | None = None
         self.lower, self.lower_error = -math.inf, 0.0
         self.upper, self.upper_error = math.inf, 0.0
+        self.w, self.p = torch.zeros_like(Z[0]), Z.new_full((len(Z),), 1 / len(Z))
+        p = unit_rows(Z, DUAL_ORDER[norm])[1]
+        self.offer(p @ Z, p)
 
     def offer(self, w: Tensor | None = None, p: Tensor | None = None) -> None:
-        """Keep ``w`` and the weights ``p`` (any positive multiples) where they improve a bound; drop them otherwise."""
+        """Keep ``w`` and the weights ``p`` (any positive multiples) where they improve a bound."""
         if w is not None and bool(torch.isfinite(w).all()) and bool(w.any()):
             w = w / length(w, ORDER[self.norm])
             w = w / length(w, ORDER[self.norm])  # the first division of a subnormal w is inexact
@@ -123,17 +140,26 @@ class Bounds:
 
     @property
     def gap(self) -> float:
-        """Relative gap; inf until some w separates the data; never below the rounding error of the two products."""
+        """Relative gap, never below the rounding error of the two products; inf until a w separates."""
         if self.lower <= 0:
             return math.inf
         return max(self.upper - self.lower, self.lower_error + self.upper_error) / self.lower
 
     @property
+    def separates(self) -> bool:
+        """Whether w separates the data beyond rounding."""
+        return self.lower > 10 * self.lower_error
+
+    @property
     def at_floor(self) -> bool:
-        """Whether the distance of the bounds is rounding error."""
-        return self.upper - self.lower <= ZERO * (self.lower_error + self.upper_error)
+        """Whether the distance of the bounds is a modest multiple of their rounding error."""
+        return self.upper - self.lower <= 100 * (self.lower_error + self.upper_error)
 
     @property
     def zero(self) -> bool:
-        """Whether gamma* is zero for all that float64 can tell: Z'p is, and no w separates beyond rounding."""
-        return self.upper <= ZERO * self.upper_error and self.lower <= 10 * self.lower_error
+        """Whether gamma* is zero to rounding: Z'p is, and no w separates beyond rounding."""
+        return self.upper <= ZERO * self.upper_error and not self.separates
+
+    def settled(self, tol: float) -> bool:
+        """Whether more work adds nothing: the gap is small enough, or all rounding, or gamma* is zero."""
+        return self.gap <= tol or self.zero or self.upper - self.lower <= self.lower_error + self.upper_error
