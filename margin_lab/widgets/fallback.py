@@ -30,8 +30,11 @@ def fallback_image(frame: Frame, panels: Sequence[Panel], alt: str) -> str:
                 rule.value, color=_THEME[MUTED], lw=0.8, ls=":"
             )
         for which, axis in (("x", panel.x), ("y", panel.y)):
-            options = {"linthresh": axis.constant} if axis.scale == "symlog" else {}
-            getattr(axes, f"set_{which}scale")(axis.scale, **options)
+            # Near its linear part matplotlib's symlog has no legible ticks: the front end draws it as linear, too.
+            wide = np.abs(getattr(axes, f"get_{which}lim")()).max() > 4 * axis.constant
+            if axis.scale == "log" or (axis.scale == "symlog" and wide):
+                options = {"linthresh": axis.constant} if axis.scale == "symlog" else {}
+                getattr(axes, f"set_{which}scale")(axis.scale, **options)
             getattr(axes, f"set_{which}label")(axis.label, fontsize=8)
             if axis.domain is not None:
                 getattr(axes, f"set_{which}lim")(axis.domain)
@@ -54,9 +57,8 @@ def _draw(axes: Any, series: Series, x: np.ndarray, y: np.ndarray) -> None:
     elif series.mark == "area":
         axes.fill(x, y, color=color, alpha=0.25, label=label)
     elif series.mark == "arrow":
-        axes.quiver(
-            0 * x, 0 * y, x, y, angles="xy", scale_units="xy", scale=1, color=color, label=label, width=0.012
-        )
+        axes.quiver(0 * x, 0 * y, x, y, angles="xy", scale_units="xy", scale=1, color=color, width=0.012)
+        axes.plot([], [], color=color, lw=2, label=label)  # a quiver's own legend entry is a block
     else:
         dash = (0, series.dash) if series.dash else "-"
         marker = "." if series.dots else ""

@@ -206,7 +206,7 @@ def _path() -> Panel:
             _curve("prgd", width=1.3, dots=True),
             Series("start", "common start", INK, mark="points", width=4.0),
         ),
-        rules=(Rule(0.0),),
+        rules=(Rule(0.0, "w*"),),
     )
 
 

@@ -67,7 +67,11 @@ function ticksOf(axis, scale, most) {
     // Counted from the far end, so that labels do not crowd around zero.
     const thin = (values) => everyNth([...values].reverse(), share);
     const zero = low <= 0 && high >= 0 ? [0] : [];
-    const values = [...thin(downs).map((v) => -v), ...zero, ...thin(ups)];
+    // Zero first: a tick that would touch an earlier one's label is left out.
+    const values = [];
+    for (const v of [...zero, ...thin(ups), ...thin(downs).map((d) => -d)]) {
+      if (values.every((u) => Math.abs(scale(u) - scale(v)) >= 15)) values.push(v);
+    }
     return { values, text: (v) => (v === 0 ? "0" : (v < 0 ? "−" : "") + powerOfTen(Math.round(Math.log10(Math.abs(v))))) };
   }
   return { values: d3.scaleLinear(scale.domain(), [0, 1]).ticks(most), text: (v) => readable(tidy(v)).replace("-", "−") };
