@@ -24,8 +24,8 @@ help:
 
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements.txt
-	$(BIN)/pip install --quiet --no-deps -e .
+	$(BIN)/pip install -qq -r requirements.txt
+	$(BIN)/pip install -qq --no-deps -e .
 	@touch $@
 
 # The execution cache does not see changes in margin_lab, so it goes when the library changes.
@@ -70,7 +70,7 @@ address:
 # CUDA's own packages are left out: they exist on Linux only, and torch brings the ones it needs.
 lock:
 	rm -rf _build/lock && $(PYTHON) -m venv _build/lock
-	_build/lock/bin/pip install --quiet -e ".[book,test,bench,dev]"
+	_build/lock/bin/pip install -qq -e ".[book,test,bench,dev]"
 	sed -n '/^[^#]/q;p' requirements.txt > _build/lock/header
 	_build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -vE '^(nvidia|cuda|triton)' > _build/lock/set
 	cat _build/lock/header _build/lock/set > requirements.txt
