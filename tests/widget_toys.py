@@ -77,7 +77,8 @@ def toy(**changes: Any) -> InteractiveFigure:
 def sphinx_extension() -> ModuleType:
     """The book's own extension, as Sphinx loads it."""
     spec = importlib.util.spec_from_file_location("margin_book", ROOT / "book" / "_ext" / "margin_book.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -61,20 +61,26 @@ function makeSlider(spec, live, onChange) {
     set(track.toValue(Number(range.value)));
     onChange("");
   });
-  box.addEventListener("change", () => {
+  function commit() {
     const typed = box.valueAsNumber;
+    if (typed === tidy(value)) return;
     if (!Number.isFinite(typed)) return set(value); // nothing typed: put the number back
     set(live ? typed : track.toValue(track.toPosition(typed)));
     const snapped = !live && value !== typed;
     onChange(snapped ? `precomputed: ${showNumber(value)}, the nearest ${spec.label.toLowerCase()} to ${showNumber(typed)}` : "");
-  });
-  box.addEventListener("keydown", (event) => {
-    const step = { ArrowUp: 1, ArrowDown: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault(); // the browser would add 1, which on a log scale is far too much
-    const position = Math.min(track.max, Math.max(0, Number(range.value) + step));
-    set(track.toValue(position));
+  }
+  function nudge(by) {
+    set(track.toValue(Math.min(track.max, Math.max(0, Number(range.value) + by))));
     onChange("");
+  }
+  box.addEventListener("change", commit);
+  // Enter: JupyterLab keeps the browser from calling it a change. Arrows: the browser would add 1, far too much on a
+  // log scale; they take the slider's step.
+  const keys = { Enter: commit, ArrowUp: () => nudge(1), ArrowDown: () => nudge(-1) };
+  box.addEventListener("keydown", (event) => {
+    if (!keys[event.key]) return;
+    event.preventDefault();
+    keys[event.key]();
   });
   set(spec.default);
   return { name: spec.name, element, get: () => value, set };

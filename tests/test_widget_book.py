@@ -1,0 +1,86 @@
+"""The built book in a real browser: every page from ``file://`` with the network cut. ``make book`` builds it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Watched, Widget, open_browser
+
+pytestmark = pytest.mark.browser
+
+SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
+PAGES = sorted(SITE.rglob("*.html")) if SITE.is_dir() else []
+WITH_WIDGET = [p for p in PAGES if "data-widget=" in p.read_text(encoding="utf-8")]
+NAMES = [str(p.relative_to(SITE)) for p in PAGES]
+
+if not PAGES:
+    pytest.skip("the book is not built: run `make book` first", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_page_is_quiet_and_stays_at_home(chromium: Any, name: str) -> None:
+    watched = Watched(chromium, offline=True)
+    watched.open_file(SITE / name)
+    watched.page.wait_for_load_state("networkidle")
+    watched.assert_clean()
+    watched.context.close()
+
+
+@pytest.mark.parametrize("name", [str(p.relative_to(SITE)) for p in WITH_WIDGET])
+def test_every_slider_moves_its_plot(chromium: Any, name: str) -> None:
+    watched = Watched(chromium, offline=True)
+    page = watched.open_file(SITE / name)
+    for i, root in enumerate(page.locator("[data-widget]").all()):
+        root.locator(".ml-canvas svg").first.wait_for()
+        widget = Widget(page, page.locator("[data-widget]").nth(i))
+        for control in widget.root.locator("[data-control]:has(input[type=range])").all():
+            control_name = str(control.get_attribute("data-control"))
+            before, paths = widget.state().setting[control_name], _all_paths(widget)
+            widget.press(control_name, "Home")
+            if widget.state().setting[control_name] == before:  # the default is at this end
+                widget.press(control_name, "End")
+            assert widget.state().setting[control_name] != before
+            assert _all_paths(widget) != paths, f"{control_name} moves, the plot does not"
+            widget.root.get_by_role("button", name="Reset").click()
+            assert _all_paths(widget) == paths
+    watched.assert_clean()
+    watched.context.close()
+
+
+@pytest.mark.parametrize("name", [str(p.relative_to(SITE)) for p in WITH_WIDGET])
+def test_page_adds_little(name: str) -> None:
+    """What a page with a widget brings beyond the shared ``_static``: its HTML and its pictures."""
+    page = SITE / name
+    text = page.read_text(encoding="utf-8")
+    pictures = {page.parent / source for source in re.findall(r'src="([^":]*_images/[^"]+)"', text)}
+    assert page.stat().st_size + sum(p.resolve().stat().st_size for p in pictures) < 1_500_000
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", [str(p.relative_to(SITE)) for p in WITH_WIDGET])
+def test_widget_fits_a_telephone(chromium: Any, name: str, theme: str) -> None:
+    watched = Watched(chromium, offline=True, width=360, height=740, color_scheme=theme)
+    page = watched.open_file(SITE / name)
+    for root in page.locator("[data-widget]").all():
+        root.locator(".ml-canvas svg").first.wait_for()
+        box = root.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+        ink = root.locator(".ml-frame").evaluate("e => parseInt(getComputedStyle(e).color.slice(4))")
+        assert (ink > 128) == (theme == "dark")
+    watched.context.close()
+
+
+def _all_paths(widget: Widget) -> list[str]:
+    marks = widget.root.locator(".ml-marks path")
+    return list(marks.evaluate_all("all => all.map(path => path.getAttribute('d'))"))
