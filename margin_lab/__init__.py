@@ -8,8 +8,9 @@ scikit-learn and the widgets' libraries are imported when first used.
 from importlib import import_module
 from typing import Any
 
-from margin_lab import datasets, losses, margins, norms, optim
+from margin_lab import datasets, flow, losses, margins, norms, optim
 from margin_lab.checks import DivergedError
+from margin_lab.hard_margins import HardMargin, NotSeparableError, hard_margin
 from margin_lab.homogeneity import homogeneity_degree
 from margin_lab.losses import log_loss
 from margin_lab.margins import normalized_margin, smoothed_margin
@@ -19,9 +20,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DivergedError",
+    "HardMargin",
+    "NotSeparableError",
     "Run",
     "Sweep",
     "datasets",
+    "flow",
+    "hard_margin",
     "homogeneity_degree",
     "log_loss",
     "losses",
