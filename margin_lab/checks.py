@@ -13,12 +13,18 @@ from torch import Tensor
 Restore = Callable[[Tensor], Any]
 
 
-def as_tensor(a: Any, name: str, *, device: torch.device | str | None = None) -> Tensor:
-    """Return ``a`` (array, tensor, nested list) as a detached floating tensor; integers become float64."""
+def plain_tensor(a: Any, name: str) -> Tensor:
+    """Return ``a`` (array, tensor, nested list) as a detached tensor of the same dtype."""
     try:
-        t = a.detach() if isinstance(a, Tensor) else torch.as_tensor(np.asarray(a))
+        # A C-ordered copy: torch warns about read-only arrays, and refuses those that run backwards.
+        return a.detach() if isinstance(a, Tensor) else torch.from_numpy(np.array(a, order="C"))
     except TypeError as e:
         raise ValueError(f"{name} must be an array or tensor of numbers: {e}") from None
+
+
+def as_tensor(a: Any, name: str, *, device: torch.device | str | None = None) -> Tensor:
+    """Return ``a`` (array, tensor, nested list) as a detached floating tensor; integers become float64."""
+    t = plain_tensor(a, name)
     if t.is_complex():
         raise ValueError(f"{name} must be real, got {t.dtype}")
     t = t if t.is_floating_point() else t.double()
@@ -78,21 +84,20 @@ def signed_data(X: Any, y: Any, *, batched: bool = False) -> tuple[Tensor, Resto
 
 
 def positive(value: Any, name: str) -> Any:
-    """Raise ``ValueError`` unless ``value`` is a finite number (or an array of them) above zero."""
+    """Raise ``ValueError`` unless ``value`` is one finite number above zero."""
     return _above(value, name, strict=True)
 
 
 def nonnegative(value: Any, name: str) -> Any:
-    """Raise ``ValueError`` unless ``value`` is a finite number (or an array of them), zero or above."""
+    """Raise ``ValueError`` unless ``value`` is one finite number, zero or above."""
     return _above(value, name, strict=False)
 
 
 def _above(value: Any, name: str, *, strict: bool) -> Any:
-    values = value.flatten().tolist() if isinstance(value, (Tensor, np.ndarray)) else [value]
-    for v in values:
-        ok = isinstance(v, (int, float, np.number)) and not isinstance(v, bool) and math.isfinite(v)
-        if not ok or v < 0 or (strict and v == 0):
-            raise ValueError(f"{name} must be {'>' if strict else '>='} 0 and finite, got {v!r}")
+    v = value.item() if isinstance(value, (Tensor, np.ndarray)) and value.ndim == 0 else value
+    ok = isinstance(v, (int, float, np.number)) and not isinstance(v, bool) and math.isfinite(v)
+    if not ok or v < 0 or (strict and v == 0):
+        raise ValueError(f"{name} must be {'>' if strict else '>='} 0 and finite, got {v!r}")
     return value
 
 
