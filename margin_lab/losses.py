@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from margin_lab.checks import as_tensor, choice, finite, restore_like, signed_labels
+from margin_lab.checks import as_tensor, choice, finite, plain_tensor, restore_like, signed_labels
 
 LOSSES = ("exponential", "logistic", "cross_entropy")
 MARGIN_LOSSES = ("exponential", "logistic")
@@ -63,7 +63,7 @@ def sample_margins(outputs: Tensor, y: Any) -> Tensor:
         labels = _class_labels(outputs, y)
         other = outputs.scatter(1, labels[:, None], -math.inf).amax(1)
         return outputs.gather(1, labels[:, None])[:, 0] - other
-    f = outputs[:, 0] if outputs.ndim == 2 else outputs
+    f = outputs[:, 0] if outputs.shape[1:] == (1,) else outputs
     y = as_tensor(y, "y", device=f.device)
     if f.ndim != 1 or f.numel() == 0 or y.shape != f.shape:
         raise ValueError(
@@ -79,7 +79,14 @@ def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "
     if reduction == "none":
         return log_each
     total = _logsumexp(log_each)
-    return total - math.log(q.shape[-1]) if reduction == "mean" else total
+    if reduction == "sum":
+        return total
+    value = total - math.log(q.shape[-1])
+    # The difference loses its digits where L is close to 1: add the log of the mean of exp(log_each - value), which
+    # rounding alone keeps from 0. No gradient passes through it, since in exact arithmetic it is the constant 0.
+    with torch.no_grad():
+        lost = torch.log1p(torch.expm1(log_each - value[..., None]).mean(-1))
+    return value + lost
 
 
 def loss_weights(q: Tensor, loss: str = "exponential") -> Tensor:
@@ -110,7 +117,7 @@ def inverse_link(log_inverse_loss: Tensor, loss: str = "exponential") -> Tensor:
 
 
 def _class_labels(outputs: Tensor, y: Any) -> Tensor:
-    labels = y if isinstance(y, Tensor) else torch.as_tensor(y)
+    labels = plain_tensor(y, "y")
     n, k = outputs.shape if outputs.ndim == 2 else (0, 0)
     if k < 2 or n == 0 or labels.shape != (n,):
         raise ValueError(
