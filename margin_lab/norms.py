@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,7 +79,8 @@ class L2(Norm):
         top = _scale(v)
         return torch.linalg.vector_norm(v / top, dim=-1) * top[..., 0]
 
-    dual = __call__
+    def dual(self, g: Tensor) -> Tensor:
+        return self(g)
 
     def direction(self, g: Tensor) -> Tensor:
         scaled = g / _scale(g)
@@ -128,10 +130,10 @@ class Lp(Norm):
         return _scaled_p_norm(g, self.q)
 
     def direction(self, g: Tensor) -> Tensor:
-        a = g.abs() / _scale(g)
-        length = torch.linalg.vector_norm(a, self.q, dim=-1, keepdim=True)
-        power = (a / torch.where(length > 0, length, torch.ones_like(length))) ** (self.q - 1)
-        return -torch.sign(g) * power
+        # normalised after the power, which amplifies rounding errors by q: the length is 1 however close p is to 1
+        power = (g.abs() / _scale(g)) ** (1 / (self.p - 1))
+        length = torch.linalg.vector_norm(power, self.p, dim=-1, keepdim=True)
+        return -torch.sign(g) * power / torch.where(length > 0, length, torch.ones_like(length))
 
 
 class Spectral(Norm):
@@ -170,7 +172,7 @@ def get_norm(norm: str | float | Norm) -> Norm:
         if norm in _NAMED:
             return _NAMED[norm]
         raise ValueError(f"unknown norm {norm!r}; use one of {', '.join(map(repr, _NAMED))} or a number p >= 1")
-    if isinstance(norm, bool) or not isinstance(norm, (int, float)) or math.isnan(norm) or norm < 1:
+    if isinstance(norm, bool) or not isinstance(norm, (int, float, np.number)) or math.isnan(norm) or norm < 1:
         raise ValueError(f"a norm is a name or a number p >= 1, got {norm!r}")
     return {1: _NAMED["l1"], 2: _NAMED["l2"], math.inf: _NAMED["linf"]}.get(norm) or Lp(float(norm))
 
