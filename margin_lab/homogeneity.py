@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-# Two scales far from each other and from 1: a bias or a smooth activation cannot agree with one power at both.
-_SCALES = (0.5, 3.0)
+# Two scales far from each other and from 1: a bias or a smooth activation cannot agree with one power at both. Powers of
+# two, by which a homogeneous network of integer degree scales without rounding, so that the tolerance can be small.
+_SCALES = (0.5, 4.0)
+_ROUNDING_ERRORS = 100
 
 
 def trained_parameters(model: nn.Module) -> dict[str, Tensor]:
@@ -29,35 +31,43 @@ def homogeneity_degree(model: nn.Module, X: Tensor, tol: float | None = None) ->
     Args:
         model: any ``nn.Module``; it is evaluated in eval mode and left as it was.
         X: inputs, of the shape, dtype and device that ``model`` takes.
-        tol: largest relative error of the outputs; default ``n_parameters``-independent, ``1e4`` rounding errors.
+        tol: largest relative error of the outputs; default 100 rounding errors of their dtype.
 
     Raises:
         ValueError: outputs that do not scale by one power (biases beyond the first layer, normalisation layers,
             activations such as GELU or tanh).
     """
     theta = trained_parameters(model)
-    with _evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         base = functional_call(model, theta, (X,))
         scaled = [functional_call(model, {k: c * v for k, v in theta.items()}, (X,)) for c in _SCALES]
     size = float(base.abs().max())
     sizes = [float(s.abs().max()) for s in scaled]
     if size == 0 and max(sizes) == 0:
         return None
-    tol = 1e4 * torch.finfo(base.dtype).eps if tol is None else tol
-    degree = math.log(sizes[1] / sizes[0]) / math.log(_SCALES[1] / _SCALES[0]) if min(sizes) > 0 else math.nan
-    degree = round(degree) if abs(degree - round(degree or 0)) < tol else degree
-    errors = [float((s - c**degree * base).abs().max()) / (c**degree * size or 1) for c, s in zip(_SCALES, scaled, strict=True)]
+    tol = _ROUNDING_ERRORS * torch.finfo(base.dtype).eps if tol is None else tol
+    if not (min(size, *sizes) > 0 and math.isfinite(max(sizes))):
+        raise _not_homogeneous(model, f"gives largest outputs {sizes[0]:.3g} and {sizes[1]:.3g}, from {size:.3g}")
+    degree = math.log(sizes[1] / sizes[0]) / math.log(_SCALES[1] / _SCALES[0])
+    degree = float(round(degree)) if abs(degree - round(degree)) < tol else degree
+    errors = [float((s / c**degree - base).abs().max()) / size for c, s in zip(_SCALES, scaled, strict=True)]
     if not max(errors) <= tol or degree <= 0:
-        raise ValueError(
-            f"{type(model).__name__} is not homogeneous in its trained parameters: scaling them by {_SCALES[0]} and {_SCALES[1]} "
-            f"leaves relative errors {errors[0]:.1e} and {errors[1]:.1e} to the best power {degree:.3g}. Remove biases beyond the "
-            "first layer and normalisation layers, and use ReLU, leaky ReLU, powers of ReLU or linear activations"
-        )
-    return float(degree)
+        to_power = f"{errors[0]:.1e} and {errors[1]:.1e} to the best power {degree:.3g}"
+        raise _not_homogeneous(model, f"leaves relative errors {to_power}")
+    return degree
+
+
+def _not_homogeneous(model: nn.Module, found: str) -> ValueError:
+    return ValueError(
+        f"{type(model).__name__} is not homogeneous in its trained parameters: scaling them by {_SCALES[0]} and "
+        f"{_SCALES[1]} {found}. Remove biases beyond the first layer and normalisation layers, and use ReLU, leaky ReLU, "
+        "powers of ReLU or linear activations"
+    )
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put the model into eval mode, and every module back into the mode it was in."""
     modes = {m: m.training for m in model.modules()}
     model.eval()
     try:

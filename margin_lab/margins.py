@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from margin_lab.checks import as_tensor, choice, finite
-from margin_lab.homogeneity import _evaluating, homogeneity_degree, trained_parameters
+from margin_lab.homogeneity import evaluating, homogeneity_degree, trained_parameters
 from margin_lab.losses import LOSSES, inverse_link, log_loss, sample_margins
 from margin_lab.norms import Norm, get_norm
 
@@ -76,7 +76,7 @@ def _outputs_and_norm_power(
     theta = trained_parameters(model)
     first = next(iter(theta.values()))
     inputs = finite(as_tensor(X, "X", device=first.device), "X").to(first.dtype)
-    with _evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         outputs = finite(functional_call(model, theta, (inputs,)), "the model's outputs")
     sample_margins(outputs, y)  # labels are checked before the model is
     degree = homogeneity_degree(model, inputs)
