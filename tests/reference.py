@@ -1,0 +1,169 @@
+"""Textbook trajectories in NumPy float64, written apart from margin_lab: what every optimizer must match step by step.
+
+All on linear models with signed rows ``Z = y_i x_i [n, d]`` and the mean loss; a trajectory is ``[steps + 1, d]``, its
+first row the start. Norms are plain formulas without any scaling: the tests' data is well scaled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def loss_and_gradient(Z: Array, w: Array, loss: str = "exponential") -> tuple[float, Array]:
+    """The mean loss and its gradient, straight from the definition."""
+    q = Z @ w
+    if loss == "exponential":
+        each, slope = np.exp(-q), -np.exp(-q)
+    else:
+        each, slope = np.log1p(np.exp(-q)), -1 / (1 + np.exp(q))
+    return each.mean(), slope @ Z / len(Z)
+
+
+def _iterate(step: Callable[[Array], Array], w0: Array, steps: int) -> Array:
+    path = [np.array(w0, dtype=float)]
+    for _ in range(steps):
+        path.append(step(path[-1]))
+    return np.array(path)
+
+
+def gd(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+    """``w - lr grad L``."""
+    return _iterate(lambda w: w - lr * loss_and_gradient(Z, w, loss)[1], w0, steps)
+
+
+def ngd(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+    """``w - lr grad L / L``."""
+
+    def step(w: Array) -> Array:
+        value, grad = loss_and_gradient(Z, w, loss)
+        return w - lr * grad / value
+
+    return _iterate(step, w0, steps)
+
+
+def ngd_gradient(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+    """``w - lr grad L / ||grad L||_2``."""
+
+    def step(w: Array) -> Array:
+        grad = loss_and_gradient(Z, w, loss)[1]
+        return w - lr * grad / np.sqrt((grad**2).sum())
+
+    return _iterate(step, w0, steps)
+
+
+def prgd(
+    Z: Array,
+    lr: float | Array,
+    steps: int,
+    w0: Array,
+    loss: str = "exponential",
+    radius: Callable[[int, float, Array], float] = lambda k, R0, w: R0 * 1.2**k,
+    period: Callable[[int], int] = lambda k: 5,
+) -> Array:
+    """Algorithm 1 of the PRGD paper: ``T_0 = 0``, ``T_{k+1} = T_k + period(k)``."""
+    path = [np.array(w0, dtype=float)]
+    R0 = np.sqrt((path[0] ** 2).sum())
+    t, k = 0, 0
+    while True:
+        T_next = t + period(k)
+        R = radius(k, R0, path[-1])
+        for t in range(t, T_next):
+            if t == steps:
+                return np.array(path)
+            w = path[-1]
+            if t == T_next - period(k):
+                path.append(R * w / np.sqrt((w**2).sum()))
+                continue
+            value, grad = loss_and_gradient(Z, w, loss)
+            v = w - lr * grad / value
+            length = np.sqrt((v**2).sum())
+            path.append(v if length <= R else R * v / length)
+        t, k = T_next, k + 1
+
+
+def oracle_radius(w_star: Array, D: float) -> Callable[[int, float, Array], float]:
+    """``R_k = D ||w|| / ||P_perp w||`` of Theorem 6.2's proof."""
+
+    def radius(k: int, R0: float, w: Array) -> float:
+        across = w - (w @ w_star) * w_star
+        return D * np.sqrt((w**2).sum() / (across**2).sum())
+
+    return radius
+
+
+def sign(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+    """``w - lr sign(grad L)``: unit steps in l_inf."""
+    return _iterate(lambda w: w - lr * np.sign(loss_and_gradient(Z, w, loss)[1]), w0, steps)
+
+
+def coordinate(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+    """A step of length lr along the coordinate with the largest partial derivative: unit steps in l_1."""
+
+    def step(w: Array) -> Array:
+        grad = loss_and_gradient(Z, w, loss)[1]
+        j = max(range(len(grad)), key=lambda i: abs(grad[i]))
+        new = w.copy()
+        new[j] -= (lr if np.isscalar(lr) else lr[j]) * np.sign(grad[j])
+        return new
+
+    return _iterate(step, w0, steps)
+
+
+def steepest_sign(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+    """``w - lr ||grad L||_1 sign(grad L)``."""
+
+    def step(w: Array) -> Array:
+        grad = loss_and_gradient(Z, w, loss)[1]
+        return w - lr * np.abs(grad).sum() * np.sign(grad)
+
+    return _iterate(step, w0, steps)
+
+
+def steepest_coordinate(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+    """``w - lr (grad L)_j e_j``, ``j = argmax |grad L|``."""
+
+    def step(w: Array) -> Array:
+        grad = loss_and_gradient(Z, w, loss)[1]
+        return w - lr * np.where(np.abs(grad) == np.abs(grad).max(), grad, 0.0)
+
+    return _iterate(step, w0, steps)
+
+
+def steepest_p(p: float) -> Callable[..., Array]:
+    """``w - lr ||g||_q^(2-q) sign(g) |g|^(q-1)``, ``g = grad L``, ``1/p + 1/q = 1``."""
+    q = p / (p - 1)
+
+    def path(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+        def step(w: Array) -> Array:
+            g = loss_and_gradient(Z, w, loss)[1]
+            dual = (np.abs(g) ** q).sum() ** (1 / q)
+            return w - lr * dual ** (2 - q) * np.sign(g) * np.abs(g) ** (q - 1)
+
+        return _iterate(step, w0, steps)
+
+    return path
+
+
+def spectral(Z: Array, lr: float, steps: int, W0: Array) -> Array:
+    """Matrix weights ``W [a, b]`` with margins ``<Z_i, W>``, ``Z [n, a, b]``: ``W - lr U V^T`` of ``grad L = U S V^T``.
+
+    The polar factor comes from eigenvectors of ``G^T G``, not from an SVD routine.
+    """
+
+    def step(W: Array) -> Array:
+        q = np.einsum("nab,ab->n", Z, W)
+        G = -np.einsum("n,nab->ab", np.exp(-q), Z)
+        values, V = np.linalg.eigh(G.T @ G)
+        return W - lr * G @ (V / np.sqrt(values)) @ V.T
+
+    return _iterate(step, W0, steps)
+
+
+def margin(Z: Array, w: Array) -> float:
+    """l2 margin, 0 at 0."""
+    length = np.sqrt((w**2).sum())
+    return float((Z @ w).min() / length) if length else 0.0
