@@ -1,118 +1,142 @@
-"""Max margin by first-order steps alone, with nothing to tune: a KL-proximal form of normalised descent.
+"""Max margin with a certificate and nothing to tune: from PRGD's radius to implicit normalised descent.
 
-With prior weights ``p`` in the simplex, each outer step solves ``min_{||w|| <= R} log sum_i p_i exp(-<z_i, w>)`` and makes its
-softmax weights the next prior. Then ``W <- W + w`` is normalised gradient descent with the gradient taken at the **new**
-point (implicit), and, unlike PRGD's, its radius need not grow without bound.
+All forms use two products, ``Z w`` and ``Z^T q``, and one certificate: for every ``w`` and every ``q`` in the simplex
+
+    ``min_i <z_i, w> / ||w||  <=  gamma*  <=  ||Z^T q||_dual``.
+
+"radius" and "increment" let PRGD's radius grow by what the certificate says; "kl" and "newton" are proximal points on the dual,
+
+    ``w_k = argmin_w log sum_i p_i exp(-<z_i, w>)``  near 0,    then   ``p <- softmax(log p - Z w_k)``,
+
+so that ``W <- W + w_k`` is normalised descent with the gradient ``g`` taken at the **new** point (implicit). Near means
+``||w|| <= R`` for "kl" (``w_k = R g/||g||``: gradient-normalised), and a penalty ``||w||^2 / (2 sigma)`` for "newton"
+(``w_k = sigma g``: loss-normalised). The direction is read off the increment ``w_k``, not off ``W``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-# The radius doubles from 1/max||z|| up to this many of them: beyond it, the log-sum-exp has no curvature left that an
-# accelerated gradient method could use (measured in chapter 5, which also tries to do without).
+from margin_lab.checks import choice
+from margin_lab.norms import Norm, get_norm
+from margin_lab.optim.inner import Point, accelerated, newton
+from margin_lab.optim.search import Search
+
+FORMS = ("auto", "newton", "kl", "increment", "radius")
+
+# "kl" doubles its radius up to this many 1/max||z||: beyond it, F has no curvature left that an accelerated gradient
+# method could use. "newton" has no such cap: letting the measured gap govern the radius here made most data sets slower.
 _CAP = 1000.0
+# "newton": first sigma in units of 1/||g||, and its growth where one step does not make the gap this much smaller.
+_START, _GROWTH = 30.0, 4.0
+# Inner accuracy of "increment", in the units of F.
+_INCREMENT_TOL = 1e-3
 
 
-@dataclass
-class Bounds:
-    """The best certified pair so far: ``lower = min_i <z_i, w>`` at unit ``w``, ``upper = ||Z^T q||`` at ``q`` in the simplex.
-
-    ``products`` counts pairs of products (``Z w`` and ``Z^T q``).
-    """
-
-    w: Tensor
-    lower: float = -math.inf
-    upper: float = math.inf
-    products: float = 0.0
-
-    @property
-    def gap(self) -> float:
-        """Relative certified gap; infinite until some ``w`` separates the data."""
-        return (self.upper - self.lower) / self.lower if self.lower > 0 else math.inf
-
-    def see(self, w: Tensor, Zw: Tensor, g: Tensor) -> None:
-        """Take note of a primal candidate with its margins and of a dual one with ``g = Z^T q``."""
-        length = float(w.norm())
-        if length > 0 and float(Zw.min()) / length > self.lower:
-            self.lower, self.w = float(Zw.min()) / length, w / length
-        self.upper = min(self.upper, float(g.norm()))
-
-
-def certified_path(Z: Tensor, products: int, cap: float = _CAP) -> Iterator[Bounds]:
-    """Yield the best bounds after every pair of products, up to ``products`` of them.
-
-    Inner problems: FISTA on the ball with backtracking and gradient restart, stopped when the Frank-Wolfe gap
-    ``R ||g|| - <g, w>`` is at most half the KL divergence of the new weights from the prior; both are computed, nothing is
-    tuned. The margin is certified throughout: ``lower <= gamma* <= upper``.
+def certified_search(
+    Z: Tensor,
+    budget: float,
+    *,
+    tol: float = 1e-12,
+    form: str = "auto",
+    norm: str | float | Norm = "l2",
+    record: Sequence[int] = (),
+) -> Search:
+    """Look for the max-margin direction of ``Z [n, d]`` (float64 signed rows) until the certified relative gap is ``tol``.
 
     Args:
-        Z: ``[n, d]`` signed rows. products: budget. cap: largest radius, in units of ``1 / max_i ||z_i||``.
+        budget: pairs of products allowed. tol: relative gap wanted.
+        form: "newton" (l2 only), "kl", "increment" or "radius"; "auto" is "newton" in l2 and "kl" elsewhere.
+        norm: "l1", "l2" or "linf". record: increasing counts at which to keep the bounds.
+
+    Returns:
+        The finished :class:`Search`; ``status`` is "certified", "limit", "rounding floor" or "not separable".
+
+    Raises:
+        ValueError: unknown form, or "newton" outside l2.
     """
-    unit = float(Z.norm(dim=1).max())
-    Z = Z / unit
-    n = len(Z)
-    log_p = Z.new_full((n,), -math.log(n))
-    bounds, total, radius = Bounds(Z.new_zeros(Z.shape[1])), Z.new_zeros(Z.shape[1]), 1.0
-    w, step = total.clone(), 1.0
-    while bounds.products < products:
-        for w, log_q, step in _inner(Z, log_p, radius, w, step, bounds):  # noqa: B007  (the last one is kept)
-            yield Bounds(bounds.w, bounds.lower * unit, bounds.upper * unit, bounds.products)
-            if bounds.products >= products:
-                return
-        total = total + w
-        bounds.see(total, Z @ total, log_q.exp() @ Z)
-        bounds.products += 1
-        log_p, radius = log_q, min(2 * radius, cap)
-        w = w * (radius / max(float(w.norm()), 1e-300))
+    norm = get_norm(norm)
+    choice(form, "form", FORMS)
+    if norm.name not in ("l1", "l2", "linf"):
+        raise ValueError(
+            f"norm must be 'l1', 'l2' or 'linf' for a certified run, got {norm.name!r}: it needs a projection"
+        )
+    if form == "auto":
+        form = "newton" if norm.name == "l2" else "kl"
+    if form == "newton" and norm.name != "l2":
+        raise ValueError(f"form 'newton' works in l2 only, got norm {norm.name!r}; use 'kl'")
+    search = Search(Z, norm, budget, tol, record)
+    {"newton": _newton, "kl": _kl, "increment": _increments, "radius": _radius}[form](search)
+    return search.close()
 
 
-def _inner(
-    Z: Tensor, log_p: Tensor, radius: float, w: Tensor, step: float, bounds: Bounds
-) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """FISTA for ``F(w) = log sum_i p_i exp(-<z_i, w>)`` on ``||w|| <= radius``; yields ``(w, log q, step)`` per product."""
+def _uniform(search: Search) -> Tensor:
+    return torch.full_like(search.q, -math.log(len(search.q)))
 
-    def evaluate(v: Tensor) -> tuple[float, Tensor, Tensor, Tensor]:
-        m = Z @ v
-        F = torch.logsumexp(log_p - m, 0)
-        log_q = log_p - m - F
-        g = log_q.exp() @ Z
-        bounds.products += 1
-        bounds.see(v, m, g)
-        return float(F), log_q, g, m
 
-    def ball(v: Tensor) -> Tensor:
-        return v * min(1.0, radius / max(float(v.norm()), 1e-300))
-
-    w = ball(w)
-    v, momentum = w, 1.0
-    while True:
-        F_v, log_q, g, _ = evaluate(v)
-        divergence = float((log_q.exp() * (log_q - log_p)).sum())
-        if radius * float(g.norm()) - float(g @ v) <= divergence / 2:
-            yield v, log_q, step
+def _newton(search: Search) -> None:
+    """Implicit loss-normalised descent; its step sigma grows only where the certified gap falls too slowly."""
+    log_p, w = _uniform(search), torch.zeros_like(search.w)
+    sigma = _START / max(float(search.norm(search.transposed(search.q))), 1e-8)
+    while not search.done:
+        before = search.upper - search.lower
+        point = newton(search, log_p, w, sigma)
+        log_p, w = point.log_q, point.w
+        if search.stalled():
             return
-        yield w, log_q, step
-        while True:  # backtracking on the quadratic upper bound
-            new = ball(v + step * g)
-            move = new - v
-            F_new, log_new, g_new, _ = evaluate(new)
-            if F_new <= F_v - float(g @ move) + float(move @ move) / (2 * step) + 1e-15 * (1 + abs(F_v)):
-                break
-            step /= 2
-            yield w, log_q, step
-        yield new, log_new, step
-        divergence = float((log_new.exp() * (log_new - log_p)).sum())
-        if radius * float(g_new.norm()) - float(g_new @ new) <= divergence / 2:
-            yield new, log_new, step
+        if not search.upper - search.lower < before / _GROWTH:
+            sigma, w = _GROWTH * sigma, _GROWTH * w
+
+
+def _kl(search: Search) -> None:
+    """Implicit gradient-normalised descent, in any of the three norms; inner error at most half the step (in KL)."""
+    log_p, w = _uniform(search), torch.zeros_like(search.w)
+    radius, step = 1.0, 1.0
+    while not search.done:
+
+        def solved(point: Point, radius: float = radius) -> bool:
+            return _frank_wolfe_gap(search, point, radius) <= point.divergence / 2
+
+        point, step = accelerated(search, log_p, w, radius, step, solved)
+        log_p, w = point.log_q, point.w
+        if search.stalled():
             return
-        if float(g @ (new - w)) < 0:  # gradient restart
-            momentum = 1.0
-        nxt = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
-        v, w, momentum = new + (momentum - 1) / nxt * (new - w), new, nxt
-        step *= 1.1
+        if radius < _CAP:
+            radius, w = 2 * radius, 2 * w
+
+
+def _increments(search: Search) -> None:
+    """The path ``w(R)`` to a fixed accuracy, ``R`` doubling; the direction is ``w(2R) - w(R)``, which drops the bias ``rho``."""
+    log_p, w, last = _uniform(search), torch.zeros_like(search.w), torch.zeros_like(search.w)
+    radius, step = 1.0, 1.0
+    while not search.done:
+
+        def solved(point: Point, radius: float = radius) -> bool:
+            return _frank_wolfe_gap(search, point, radius) <= _INCREMENT_TOL
+
+        point, step = accelerated(search, log_p, w, radius, step, solved)
+        search.product(point.w - last)
+        last, radius, w = point.w, 2 * radius, 2 * point.w
+
+
+def _radius(search: Search) -> None:
+    """PRGD with a certified radius: stay until the measured gap is at most ``log(n) / R``, then double ``R``."""
+    log_p, w = _uniform(search), torch.zeros_like(search.w)
+    radius, step = 1.0, 1.0
+    while not search.done:
+
+        def solved(point: Point, radius: float = radius) -> bool:
+            margin = float(point.m.min() / search.norm(point.w))
+            return float(search.norm.dual(point.g)) - margin <= -float(log_p[0]) / radius
+
+        point, step = accelerated(search, log_p, w, radius, step, solved)
+        radius, w = 2 * radius, 2 * point.w
+
+
+def _frank_wolfe_gap(search: Search, point: Point, radius: float) -> float:
+    """Duality gap of the ball problem at a point inside: ``R ||g||_dual - <g, w>``."""
+    return radius * float(search.norm.dual(point.g)) - float(point.g @ point.w)

@@ -23,7 +23,8 @@ class NormalizedGD(LogLossOptimizer):
     """Normalised gradient descent: the step does not vanish with the loss.
 
     ``form="loss"``: ``theta <- theta - lr * grad L / L``, plain gradient descent on ``log L`` (Ji & Telgarsky 2021: margin
-    rate ``O(1/t)`` for lr <= 1 and ``||x_i|| <= 1``). ``form="gradient"``: ``theta <- theta - lr * grad L / ||grad L||``.
+    rate ``O(1/t)`` for lr <= 1 and ``||x_i|| <= 1``). ``form="gradient"``: ``theta <- theta - lr * grad L / ||grad L||``; with
+    torch's ``LambdaLR(opt, lambda t: (t + 1) ** -0.5)`` that is the method of Nacson et al. (2019), rate ``O(1/sqrt(t))``.
 
     Args:
         params: parameters or groups. lr: > 0. form: "loss" or "gradient" (the norm is joint over all groups).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,12 +11,14 @@ import torch
 from torch import Tensor
 
 from margin_lab.checks import DivergedError, Restore, as_tensor, choice, finite, integer, signed_data
-from margin_lab.losses import MARGIN_LOSSES, log_loss_of_margins, loss_weights
+from margin_lab.hard_margins.solution import NotSeparableError
+from margin_lab.losses import MARGIN_LOSSES, log_loss_of_margins
 from margin_lab.margins import linear_margin
 from margin_lab.norms import Norm, get_norm
 from margin_lab.runs.methods import COMMON, METHODS, Method
-from margin_lab.runs.progress import progress
+from margin_lab.runs.problem import Problem
 from margin_lab.runs.result import Run, Sweep
+from margin_lab.runs.search import search_rows
 
 # About this many records on a logarithmic axis look continuous at book width.
 _LOG_RECORDS = 200
@@ -29,7 +30,7 @@ def run_linear(
     method: str = "gd",
     steps: int = 1000,
     *,
-    lr: float = 1.0,
+    lr: float | None = None,
     seed: int = 0,
     loss: str = "exponential",
     w0: Any = None,
@@ -46,17 +47,21 @@ def run_linear(
 
     Args:
         X: ``[n, d]`` array or tensor; results have its type, dtype and device. y: ``[n]``, -1 or +1.
-        method: "gd", "ngd" (``form="loss"`` or ``"gradient"``), "prgd" (``radii=``, ``period=``), "sign", "coordinate".
-            "sign" and "coordinate" take steps of length lr in their own norm.
-        steps: iterations. lr: step size, > 0. seed: for methods that draw random numbers.
+        method: "gd", "momentum" (``momentum=0.9``), "sgd" (``batch_size=32``, ``momentum=0``, ``normalized=False``), "ngd"
+            (``form="loss"`` or ``"gradient"``), "nacson", "dual", "prgd" (``radii=``, ``period=``), "sign", "coordinate"
+            (steps of length lr in their own norm), "certified" (``form=``, ``tol=1e-12``).
+        steps: iterations; pairs of products ``Z w`` and ``Z^T q`` for "certified", which stops at ``tol`` and then has fewer.
+        lr: step size, > 0, default 1; "certified" has none. seed: for methods that draw random numbers.
         loss: "exponential" or "logistic". w0: start ``[d]``. warmup: only for "prgd", default 1000.
         record: "log" (about 200 log-spaced iterations), "all", or a list of iterations; 0 and the last are always recorded
             by "log" and "all", the last one always.
-        norm: of ``run.margin`` and ``run.norm``; default the method's own. device: where to compute ("auto": CUDA if there
+        norm: of ``run.margin`` and ``run.norm``; default the method's own. For "certified" the norm whose margin it maximises,
+            "l1", "l2" or "linf". device: where to compute ("auto": CUDA if there
             is one); default where X is.
 
     Raises:
         ValueError: bad data, method, option or value. DivergedError: an iterate that is not finite.
+        NotSeparableError: "certified" found weights that prove that no direction separates the data.
 
     Example:
         >>> import margin_lab as ml
@@ -65,13 +70,17 @@ def run_linear(
         >>> round(float(run.w[-1][0]), 6)  # eta * gamma * t
         10.0
     """
+    if lr is not None:
+        options["lr"] = lr
     batch = sweep_linear(
-        X, y, method, steps, lr=[lr], seed=seed, loss=loss, w0=w0, warmup=warmup, record=record, norm=norm, device=device,
+        X, y, method, steps, seed=seed, loss=loss, w0=w0, warmup=warmup, record=record, norm=norm, device=device,
         **{name: [value] for name, value in options.items()},
     )  # fmt: skip
     if len(batch) != 1:
         raise ValueError(f"run_linear makes one run, but X or w0 asks for {len(batch)}; use sweep_linear")
     run = batch[0]
+    if run.status == "not separable":
+        raise NotSeparableError(run.dual, float(run.upper_bound[-1]), run.norm_name)
     if run.status == "diverged":
         raise DivergedError(
             f"{method} with lr={lr} diverged at step {run.diverged_at} (log loss {float(run.log_loss[-1]):.3g} before it); "
@@ -119,11 +128,24 @@ def sweep_linear(
     row = METHODS[choice(method, "method", tuple(METHODS))]
     choice(loss, "loss", MARGIN_LOSSES)
     Z, restore = signed_data(X, y, batched=True)
-    Z = Z.to("cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device or Z.device)
+    Z = Z.to(
+        "cuda"
+        if device == "auto" and torch.cuda.is_available()
+        else "cpu"
+        if device == "auto"
+        else device or Z.device
+    )
     Z = Z if Z.ndim == 3 else Z[None]
     settings = _combinations(row, options, method)
-    problem = _Problem(Z, len(settings), loss)
+    problem = Problem(Z, len(settings), loss)
     settings = [dict(s) for _ in range(len(Z)) for s in settings]
+    if row.update is None:
+        if w0 is not None or warmup or loss != "exponential":
+            raise ValueError(
+                f"{method!r} starts at 0 on the exponential loss: it takes no w0, warmup or other loss"
+            )
+        recorded = _recorded_steps(record, integer(steps, "steps"))
+        return search_rows(problem, method, settings, recorded, row.norm if norm is None else norm, restore)
     h = _hyperparameters(row, settings, Z)
     steps = integer(steps, "steps")
     warmup = _warmup_steps(row, warmup, method)
@@ -135,57 +157,8 @@ def sweep_linear(
     return _finish(problem, row, method, settings, recorded, history, diverged_at, norm, restore)
 
 
-class _Problem:
-    """Z ``[S, n, d]`` and the batch of ``S * H`` runs on it."""
-
-    def __init__(self, Z: Tensor, runs_each: int, loss: str):
-        self.Z, self.runs_each, self.loss = Z, runs_each, loss
-
-    def grouped(self, w: Tensor) -> Tensor:
-        """``[S * H, ..., d]`` as ``[S, H * ..., d]``, to multiply with each dataset's rows."""
-        return w.reshape(len(self.Z), -1, w.shape[-1])
-
-    def gradient(self, w: Tensor, needs_loss: bool) -> tuple[Tensor, Tensor | None]:
-        """The gradient of ``log`` of the mean loss ``[B, d]``, and that log ``[B]`` where it is needed."""
-        q = self.grouped(w) @ self.Z.mT
-        grad = -(loss_weights(q, self.loss) @ self.Z).reshape(w.shape)
-        return grad, log_loss_of_margins(q, self.loss, "mean").reshape(-1) if needs_loss else None
-
-    def iterate(
-        self,
-        w: Tensor,
-        method: Method,
-        h: Mapping[str, Any],
-        steps: int,
-        out: tuple[list[int], Tensor] | None,
-        label: str,
-        diverged_at: list[int | None] | None = None,
-    ) -> tuple[Tensor, list[int | None]]:
-        """Take ``steps`` steps, filling ``out = (iterations, history [B, T, d])``; a diverged row keeps its last finite w."""
-        diverged_at = diverged_at or [None] * len(w)
-        if steps == 0 and out is None:
-            return w, diverged_at
-        state = method.start(w) if steps else None
-        slots = {t: i for i, t in enumerate(out[0])} if out else {}
-        if out and 0 in slots:
-            out[1][:, slots[0]] = w
-        for t in progress(range(1, steps + 1), label):
-            grad, log_loss = self.gradient(w, method.needs_loss)
-            new = method.update(w, grad, log_loss, h, state)
-            # one cheap look at the sum; only a suspicious one is looked at row by row
-            if not math.isfinite(new.sum().item()):
-                bad = ~torch.isfinite(new).all(-1)
-                new = torch.where(bad[:, None], w, new)
-                for b in bad.nonzero()[:, 0].tolist():
-                    diverged_at[b] = t if diverged_at[b] is None else diverged_at[b]
-            w = new
-            if out and t in slots:
-                out[1][:, slots[t]] = w
-        return w, diverged_at
-
-
 def _finish(
-    problem: _Problem,
+    problem: Problem,
     row: Method,
     method: str,
     settings: list[dict[str, Any]],
@@ -214,7 +187,7 @@ def _finish(
 
 def _combinations(row: Method, options: Mapping[str, Any], method: str) -> list[dict[str, Any]]:
     checks = {**COMMON, **row.check}
-    values = {"lr": 1.0, "seed": 0, **row.options}
+    values = {**({} if row.update is None else {"lr": 1.0}), "seed": 0, **row.options}
     for name, value in options.items():
         if name not in values:
             raise ValueError(f"{method!r} has no option {name!r}; it takes {', '.join(values)}")
@@ -258,14 +231,20 @@ def _start(w0: Any, runs: int, Z: Tensor) -> Tensor:
         return Z.new_zeros(runs, d)
     w = finite(as_tensor(w0, "w0", device=Z.device).to(Z.dtype), "w0")
     if w.shape not in ((d,), (runs, d)):
-        raise ValueError(f"w0 must have shape [{d}] or [{runs}, {d}] (one start per run), got {tuple(w.shape)}")
+        raise ValueError(
+            f"w0 must have shape [{d}] or [{runs}, {d}] (one start per run), got {tuple(w.shape)}"
+        )
     return w.expand(runs, d).clone()
 
 
 def _recorded_steps(record: str | Sequence[int], steps: int) -> list[int]:
     if isinstance(record, str):
         choice(record, "record", ("log", "all"))
-        wanted: Any = range(steps + 1) if record == "all" else np.geomspace(1, max(steps, 1), _LOG_RECORDS).round().astype(int)
+        wanted: Any = (
+            range(steps + 1)
+            if record == "all"
+            else np.geomspace(1, max(steps, 1), _LOG_RECORDS).round().astype(int)
+        )
         return sorted({0, steps, *(int(t) for t in wanted if t <= steps)})
     times = {integer(t, "record: a step") for t in record}
     if times and max(times) > steps:

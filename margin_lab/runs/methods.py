@@ -1,12 +1,14 @@
 """The table of methods that ``run_linear`` knows: one row and one update function each.
 
-An update maps the batch ``w [B, d]``, ``grad log L [B, d]`` and ``log L [B]`` (where it asks for it) to the next ``w``. Hyperparameters come as
-``h[name]``: a tensor ``[B, 1]`` where numeric, else a list of B values.
+An update maps the batch ``w [B, d]``, ``grad log L [B, d]`` and ``log L [B]`` (where it asks for them) to the next ``w``.
+Hyperparameters come as ``h[name]``: a tensor ``[B, 1]`` where numeric, else a list of B values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +17,21 @@ from torch import Tensor
 
 from margin_lab.checks import choice, integer, positive
 from margin_lab.norms import get_norm
+from margin_lab.optim.certified import FORMS as FORMS_OF_SEARCH
+from margin_lab.optim.dual import DualState, dual_update
 from margin_lab.optim.normalized import FORMS, normalized_update
 from margin_lab.optim.prgd import PRGDState, prgd_update
 from margin_lab.optim.radii import exponential_radii, period_of
 from margin_lab.optim.steepest import steepest_update
+from margin_lab.runs.problem import Problem
+from margin_lab.runs.stochastic import MiniBatches, below_one, sgd
 
-Update = Callable[[Tensor, Tensor, Tensor, Mapping[str, Any], Any], Tensor]
+# (w, grad, log_loss, h, state) -> w
+Update = Callable[[Tensor, Any, Any, Mapping[str, Any], Any], Tensor]
+
+
+def _stateless(w: Tensor, problem: Problem, h: Mapping[str, Any]) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -29,23 +40,25 @@ class Method:
 
     Attributes:
         norm: the norm whose margin it maximises, in which ``run.margin`` is measured.
-        update: ``update(w, grad, log_loss, h, state) -> w``.
+        update: ``update(w, grad, log_loss, h, state) -> w``; None for the search for a certificate ("certified").
         options: hyperparameters beyond ``lr`` with their defaults.
         check: for each option a function that raises ValueError on a bad value.
-        start: makes the method's state from ``w [B, d]``.
+        start: makes the method's state from ``w [B, d]``, the problem (its ``Z [S, n, d]``, its loss) and ``h``.
         numeric: the options that are numbers and become tensors ``[B, 1]``.
         warmup: gradient-descent steps before the method starts, where it takes a warm-up.
         needs_loss: whether the update reads ``log L`` (else it is None, and not computed).
+        needs_gradient: whether it reads the full gradient (else both are None).
     """
 
     norm: str
-    update: Update
+    update: Update | None
     options: Mapping[str, Any] = field(default_factory=dict)
     check: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    start: Callable[[Tensor], Any] = lambda w: None
+    start: Callable[[Tensor, Problem, Mapping[str, Any]], Any] = _stateless
     numeric: tuple[str, ...] = ()
     warmup: int = 0
     needs_loss: bool = False
+    needs_gradient: bool = True
 
 
 def gd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Any) -> Tensor:
@@ -64,6 +77,46 @@ def ngd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: 
     )
 
 
+@dataclass
+class Momentum:
+    """The heavy ball's velocity ``[B, d]``."""
+
+    velocity: Tensor
+
+    @classmethod
+    def start(cls, w: Tensor, problem: Problem, h: Mapping[str, Any]) -> Momentum:
+        return cls(torch.zeros_like(w))
+
+
+def momentum(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Momentum) -> Tensor:
+    """Heavy ball on L as in ``torch.optim.SGD``: ``v <- momentum v + grad L``, ``w <- w - lr v``."""
+    state.velocity = h["momentum"] * state.velocity + torch.exp(log_loss)[:, None] * grad
+    return w - h["lr"] * state.velocity
+
+
+def nacson(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Iterator[int]) -> Tensor:
+    """Gradient-normalised descent with step ``lr / sqrt(t + 1)`` (Nacson et al. 2019)."""
+    return normalized_update(w, grad, h["lr"] / math.sqrt(next(state) + 1), "gradient")
+
+
+@dataclass
+class Dual:
+    """Each row's step ``[B, 1]``, at most ``lr / max ||x_i||^2``, and its momentum."""
+
+    step: Tensor
+    momentum: DualState
+
+    @classmethod
+    def start(cls, w: Tensor, problem: Problem, h: Mapping[str, Any]) -> Dual:
+        longest = torch.linalg.vector_norm(problem.Z, dim=-1).amax(-1).repeat_interleave(problem.runs_each)
+        return cls(h["lr"] / longest[:, None].clamp_min(1) ** 2, DualState(torch.zeros_like(w)))
+
+
+def dual(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Dual) -> Tensor:
+    """Dual acceleration; the guarantee needs ``||x_i|| <= 1`` (rounding aside), or a step of ``lr / max ||x_i||^2``."""
+    return dual_update(w, grad, state.step, state.momentum)
+
+
 def prgd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: PRGDState) -> Tensor:
     """Progressive rescaling, each row on its own schedule."""
     return prgd_update(w, grad, h["lr"], state, h["radii"], h["period"])
@@ -79,24 +132,61 @@ def steepest(norm: str) -> Update:
     return update
 
 
+def _flag(value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"normalized must be True or False, got {value!r}")
+
+
 def _callable_radii(value: Any) -> None:
     if not callable(value):
-        raise ValueError(f"radii must be callable as radii(k, R0, w), got {value!r}; see margin_lab.optim.exponential_radii")
+        raise ValueError(
+            f"radii must be callable as radii(k, R0, w), got {value!r}; see margin_lab.optim.exponential_radii"
+        )
 
 
 METHODS: dict[str, Method] = {
     "gd": Method("l2", gd, needs_loss=True),
+    "momentum": Method(
+        "l2",
+        momentum,
+        {"momentum": 0.9},
+        {"momentum": below_one},
+        start=Momentum.start,
+        numeric=("momentum",),
+        needs_loss=True,
+    ),
+    "sgd": Method(
+        "l2",
+        sgd,
+        {"batch_size": 32, "momentum": 0.0, "normalized": False},
+        {
+            "batch_size": lambda v: integer(v, "batch_size", least=1),
+            "momentum": below_one,
+            "normalized": _flag,
+        },
+        start=MiniBatches.start,
+        numeric=("momentum",),
+        needs_gradient=False,
+    ),
     "ngd": Method("l2", ngd, {"form": "loss"}, {"form": lambda v: choice(v, "form", FORMS)}),
+    "nacson": Method("l2", nacson, start=lambda w, problem, h: itertools.count()),
+    "dual": Method("l2", dual, start=Dual.start),
     "prgd": Method(
         "l2",
         prgd,
         {"radii": exponential_radii(1.2), "period": 5},
         {"radii": _callable_radii, "period": lambda v: period_of(v, 0)},
-        start=PRGDState.start,
+        start=lambda w, problem, h: PRGDState.start(w),
         warmup=1000,
     ),
     "sign": Method("linf", steepest("linf")),
     "coordinate": Method("l1", steepest("l1")),
+    "certified": Method(
+        "l2",
+        None,
+        {"form": "auto", "tol": 1e-12},
+        {"form": lambda v: choice(v, "form", FORMS_OF_SEARCH), "tol": lambda v: positive(v, "tol")},
+    ),
 }
 
 # Options of every method.

@@ -14,4 +14,10 @@ def progress(items: Iterable[Any], label: str) -> Iterable[Any]:
     """Wrap ``items`` in a tqdm bar that appears after two seconds; silent while the book is built."""
     from tqdm.auto import tqdm
 
-    return tqdm(items, desc=label, delay=_DELAY_SECONDS, leave=False, disable=bool(os.environ.get("MARGIN_LAB_STATIC")))
+    return tqdm(
+        items,
+        desc=label,
+        delay=_DELAY_SECONDS,
+        leave=False,
+        disable=bool(os.environ.get("MARGIN_LAB_STATIC")),
+    )

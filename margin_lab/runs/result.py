@@ -16,8 +16,11 @@ class Run:
         steps: ``[T]`` recorded iterations, from 0 (the start, after any warm-up); the last step is always there.
         w: ``[T, d]``. margin: ``[T]``, normalised, in the norm ``norm``; 0 at ``w = 0``.
         log_loss: ``[T]`` natural log of the mean loss. norm: ``[T]`` length of w in the same norm.
-        norm_name: which norm. status: "finished" or "diverged".
+        norm_name: which norm. status: "finished" or "diverged"; for "certified" runs "certified", "limit" (out of steps),
+            "rounding floor" or "not separable".
         diverged_at: the iteration whose result was not finite, or None; records from there on repeat the last finite w.
+        upper_bound: ``[T]`` best certificate ``||Z^T q||_dual >= gamma*`` so far, and dual: ``[n]`` the weights q of the
+            last one; only for "certified" runs, whose ``w`` is the best certified direction so far.
     """
 
     method: str
@@ -30,6 +33,8 @@ class Run:
     norm_name: str
     status: str = "finished"
     diverged_at: int | None = None
+    upper_bound: Any = None
+    dual: Any = None
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v}" for k, v in self.settings.items())
@@ -57,6 +62,8 @@ class Sweep:
     norm_name: str
     status: list[str]
     diverged_at: list[int | None]
+    upper_bound: Any = None
+    dual: Any = None
 
     def __len__(self) -> int:
         return len(self.settings)
@@ -73,6 +80,8 @@ class Sweep:
             self.norm_name,
             self.status[i],
             self.diverged_at[i],
+            None if self.upper_bound is None else self.upper_bound[i],
+            None if self.dual is None else self.dual[i],
         )
 
     def __iter__(self) -> Iterator[Run]:
