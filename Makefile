@@ -6,6 +6,7 @@ READY := $(VENV)/.ready
 SITE := _build/site.stamp
 SOURCES = $(shell find margin_lab -type f -not -path '*/__pycache__/*')
 CHAPTERS = $(wildcard book/*.ipynb)
+PAGES = _config.yml _toc.yml $(shell find book -type f -not -path '*/__pycache__/*' -not -path '*/.*')
 # The debugger of the kernels would print a warning about frozen modules into every chapter's stderr.
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
@@ -13,7 +14,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 help:
 	@echo "make book             build the HTML book into _build/html"
-	@echo "make test             run all tests (builds the book first if there is none)"
+	@echo "make test             run all tests (builds the book first if it is not up to date)"
 	@echo "make lab              open JupyterLab on the chapters"
 	@echo "make check-notebooks  run every chapter again with nbmake"
 	@echo "make bench            run the benchmarks"
@@ -40,7 +41,8 @@ book: $(READY) _build/cache.stamp
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 	@touch $(SITE)
 
-$(SITE):
+# The tests read the built pages, so those must be of today.
+$(SITE): $(READY) $(SOURCES) $(PAGES)
 	$(MAKE) book
 
 test: $(READY) $(SITE)

@@ -207,7 +207,7 @@ def test_readme_example_runs():
     blocks = re.findall(r"(?ms)^```python\n(.*?)^```", read("README.md"))
     assert blocks
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+        exec(compile(block, "<the example of README.md>", "exec"), {})
 
 
 # ---- the reference

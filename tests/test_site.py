@@ -38,6 +38,7 @@ def test_page_is_quiet_complete_and_self_contained(chromium, name):
     page = watched.open_file(SITE / name)
     page.evaluate(SETTLED)
     watched.assert_clean()
+    assert "{{" not in page.locator("body").inner_text(), "a substitution that was not made"
     assert page.locator("mjx-merror").count() == 0, "a formula that MathJax cannot read"
     assert (
         page.evaluate(
