@@ -181,6 +181,23 @@ def test_readers_of_all_kinds(toys: Watched) -> None:
     assert "</script><b>bold</b>" in widget.root.locator(".ml-title").inner_text()
 
 
+def test_pointer_reads_the_same_iteration_in_every_panel(prgd: Widget) -> None:
+    steps, gap = prgd.state().frame["gap"]["prgd"]
+    box = prgd.root.locator('[data-panel="gap"] .ml-canvas').bounding_box()
+    line = prgd.root.locator('[data-panel="gap"] [data-series="prgd"] path').get_attribute("d")
+    x, y = (float(v) for v in line.split("L")[80].split(","))
+    prgd.page.mouse.move(box["x"] + x, box["y"] + y + 3)
+    read = prgd.root.locator('[data-panel="gap"] .ml-probe-text').text_content()
+    iteration, value = read.split(", ")
+    mantissa, exponent = value.split("·10")
+    number = float(mantissa) * 10 ** int(exponent.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
+    np.testing.assert_allclose(number, gap[int(iteration)], rtol=0.02)
+    assert abs(int(iteration) - steps[80]) <= 2
+    assert prgd.root.locator(".ml-probe-ring").count() == 2  # in the path, too
+    prgd.page.mouse.move(box["x"], box["y"] - 300)
+    assert prgd.root.locator(".ml-probe-ring").count() == 0
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_telephone(chromium: Any, tmp_path: Path, theme: str) -> None:
     """At 360 px nothing sticks out, letters keep their size, a finger moves the slider."""

@@ -6,7 +6,16 @@ from functools import cache
 from importlib.resources import files
 
 # In this order: each file uses only what stands above it.
-_SCRIPTS = ("data.js", "controls.js", "scales.js", "marks.js", "plot.js", "sources.js", "widget.js")
+_SCRIPTS = (
+    "data.js",
+    "controls.js",
+    "scales.js",
+    "marks.js",
+    "plot.js",
+    "probe.js",
+    "sources.js",
+    "widget.js",
+)
 
 SCRIPT_NAME = "margin_lab.js"
 STYLE_NAME = "margin_lab.css"

@@ -180,12 +180,12 @@ def _plane() -> Panel:
     ]
     return Panel(
         "plane",
-        "Data zᵢ = yᵢxᵢ and final directions",
+        "Data and final directions",
         Axis("along w*"),
         Axis("across"),
         (
             Series("margin", "", MUTED, dash=(2, 3), width=1.0),
-            Series("data", "data", MUTED, mark="points", width=3.0),
+            Series("data", "zᵢ", MUTED, mark="points", width=3.0),
             Series("w_star", "w*", INK, mark="arrow", width=1.5),
             *arrows,
         ),
@@ -217,4 +217,5 @@ def _gap() -> Panel:
         Axis("iteration", domain=(0.0, float(STEPS))),
         Axis("γ* − γ(w)", "log"),
         (_curve("ngd", width=2.5, last=True), _curve("prgd", width=2.5, last=True)),
+        rules=(Rule(GAP_FLOOR, "rounding"),),  # in view only where a curve reaches it
     )

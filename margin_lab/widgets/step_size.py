@@ -18,7 +18,10 @@ from margin_lab.widgets.controls import Choice, Slider
 from margin_lab.widgets.pack import Frame
 from margin_lab.widgets.panels import INK, MUTED, Axis, Panel, Rule, Series
 
-STEPS = 2000
+STEPS = 1000
+# The beginning step by step, then pairs of neighbours on a log scale: a run that hops from side to side shows both.
+_LATER = np.geomspace(30, STEPS - 1, 30).round().astype(int)
+RECORD = sorted({*range(30), *_LATER.tolist(), *(_LATER + 1).tolist()})
 # A run that overflows is drawn as long as its loss and its norm stay below these.
 MAX_LOG_LOSS, MAX_NORM = 30 * math.log(10), 1e6
 FLOW_LOG_T = np.linspace(-4, 8, 121) * math.log(10)
@@ -33,8 +36,8 @@ _RULES = {
     "ngd": ("Loss-normalised: ∇ℒ/ℒ", "NGD", "ngd", "exponential", COLORS["ngd"]),
     "logistic": ("Gradient descent, logistic loss", "GD, logistic loss", "gd", "logistic", COLORS["gd"]),
 }
-_LRS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 2.3, 2.5, 3.0, 4.0, 5.0)
-_LRS += (7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 200.0, 300.0, 1000.0)
+_SMALL = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6)
+_LARGE = (2.0, 2.3, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 200.0, 300.0, 1000.0)
 
 
 def step_size() -> InteractiveFigure:
@@ -54,7 +57,7 @@ def step_size() -> InteractiveFigure:
         "step_size",
         title="One step size: too small, right, too large",
         controls=[
-            Slider("lr", "Step size η", _LRS, 1.0, scale="log"),
+            Slider("lr", "Step size η", _SMALL + _LARGE, 1.0, scale="log"),
             Choice("rule", "Method", {name: rule[0] for name, rule in _RULES.items()}),
             Choice("data", "Data", {name: label for name, (label, _) in _DATA.items()}),
         ],
@@ -65,9 +68,9 @@ def step_size() -> InteractiveFigure:
             _panel("norm", "Norm", Axis("‖w‖", "log"), last=True),
             _panel(
                 "edge",
-                "Step size × sharpness",
-                Axis("η λ_max", "log", include=(1.0, 4.0)),
-                rules=(Rule(2.0, "edge of stability"),),
+                "Step size × sharpness, edge at 2",
+                Axis("η λₘₐₓ", "log", include=(1.0, 4.0)),
+                rules=(Rule(2.0),),
             ),
         ],
         compute=compute,
@@ -88,7 +91,7 @@ def compute(settings: list[Setting]) -> list[Frame]:
 def _frames(name: str, rule: str, lrs: list[float]) -> list[Frame]:
     data = _dataset(name)
     _, _, method, loss, _ = _RULES[rule]
-    sweep = sweep_linear(data.X, data.y, method, STEPS, lr=lrs, loss=loss)
+    sweep = sweep_linear(data.X, data.y, method, STEPS, lr=lrs, loss=loss, record=RECORD)
     return [_frame(name, rule, lr, run) for lr, run in zip(lrs, sweep, strict=True)]
 
 

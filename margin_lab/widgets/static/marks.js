@@ -52,6 +52,7 @@ function drawSeries(group, series, data, xScale, yScale) {
   else if (series.mark === "arrow") drawArrows(group, series, points, [xScale(0), yScale(0)]);
   else if (series.mark === "area") drawArea(group, series, points);
   else drawLine(group, series, points);
+  return points;
 }
 
 /** The series' colour and dash, as a small picture for the legend. */

@@ -9,6 +9,7 @@ function makePanel(spec) {
   const element = create("div", { class: "ml-panel", "data-panel": spec.name },
     create("div", { class: "ml-panel-title" }, spec.title), legend, canvas);
   let frame = null;
+  let places = {}; // series -> where its points are drawn, for the probe
 
   function draw(next) {
     frame = next;
@@ -38,6 +39,7 @@ function makePanel(spec) {
     drawAxes(svg, xScale, yScale, width, height);
     drawMarks(svg, xScale, yScale, width, height);
     canvas.replaceChildren(svg.node());
+    svg.append("g").attr("class", "ml-probe");
   }
 
   function scales(width, height) {
@@ -74,7 +76,11 @@ function makePanel(spec) {
       .attr("width", width - MARGIN.left - MARGIN.right + 6).attr("height", height - MARGIN.top - MARGIN.bottom + 6);
     const marks = svg.append("g").attr("class", "ml-marks").attr("clip-path", `url(#${id})`);
     for (const rule of spec.rules) drawRule(marks, rule, xScale, yScale, width, height);
-    for (const series of spec.series) drawSeries(marks.append("g"), series, frame[series.name], xScale, yScale);
+    places = {};
+    for (const series of spec.series) {
+      const points = drawSeries(marks.append("g"), series, frame[series.name], xScale, yScale);
+      if (series.mark === "line") places[series.name] = points;
+    }
   }
 
   function drawRule(marks, rule, xScale, yScale, width, height) {
@@ -88,5 +94,5 @@ function makePanel(spec) {
 
   // Two frames may pass between a change of size and the drawing: drawing inside the observer would loop.
   new ResizeObserver(() => requestAnimationFrame(resize)).observe(canvas);
-  return { name: spec.name, element, draw };
+  return { spec, element, canvas, draw, places: () => places, frame: () => frame };
 }

@@ -12,7 +12,7 @@ function readable(value) {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const exponent = Math.floor(Math.log10(Math.abs(value)));
-  if (exponent >= -3 && exponent <= 4) return showNumber(Number(value.toPrecision(3)));
+  if (exponent >= -3 && exponent <= 4) return showNumber(Number(value.toPrecision(3))).replace("-", "−");
   return `${(value / 10 ** exponent).toFixed(1).replace("-", "−")}·${powerOfTen(exponent)}`;
 }
 
@@ -74,7 +74,7 @@ function ticksOf(axis, scale, most) {
     }
     return { values, text: (v) => (v === 0 ? "0" : (v < 0 ? "−" : "") + powerOfTen(Math.round(Math.log10(Math.abs(v))))) };
   }
-  return { values: d3.scaleLinear(scale.domain(), [0, 1]).ticks(most), text: (v) => readable(tidy(v)).replace("-", "−") };
+  return { values: d3.scaleLinear(scale.domain(), [0, 1]).ticks(most), text: (v) => readable(tidy(v)) };
 }
 
 /** Widen one of two linear domains until a unit is as long on x as on y. */

@@ -10,6 +10,7 @@ function mountWidget(root, spec, source) {
   let pending = "";
   const controls = spec.controls.map((c) => makeControl(c, source.live, ask));
   const panels = spec.panels.map((p) => makePanel(p));
+  linkPanels(panels);
   const status = create("span", { class: "ml-status", role: "status" });
   const error = create("div", { class: "ml-error", role: "alert" });
   const reset = create("button", { type: "button", class: "ml-reset", ...KEEP_KEYS }, "Reset");
