@@ -3,18 +3,40 @@
 from margin_lab.palette import COLORS, LABELS
 from margin_lab.plots.curves import against_steps
 from margin_lab.plots.field import axis_frame, path, semi_cylinder, vector_field
+from margin_lab.plots.plane import (
+    INK,
+    NORM_COLORS,
+    NORM_LABELS,
+    ball,
+    direction,
+    hull,
+    plane,
+    points,
+    region,
+    separator,
+)
 from margin_lab.plots.style import WIDTH, figure, line, show
 
 __all__ = [
     "COLORS",
+    "INK",
     "LABELS",
+    "NORM_COLORS",
+    "NORM_LABELS",
     "WIDTH",
     "against_steps",
     "axis_frame",
+    "ball",
+    "direction",
     "figure",
+    "hull",
     "line",
     "path",
+    "plane",
+    "points",
+    "region",
     "semi_cylinder",
+    "separator",
     "show",
     "vector_field",
 ]
