@@ -22,26 +22,34 @@ class LogLossOptimizer(torch.optim.Optimizer):
     """Base of the optimizers that step on gradients of ``log L`` (see :func:`margin_lab.log_loss`).
 
     A subclass gives :meth:`update`, which maps the flat parameters ``[P]``, the flat gradient of ``log L``, ``lr`` (a number,
-    or ``[P]`` where groups differ) and ``log L`` (None without a closure) to the new flat parameters.
+    or ``[P]`` where groups differ), ``log L`` (None without a closure) and its own state to the new flat parameters. The state
+    is a dict of numbers and tensors, empty at the first step, that ``update`` may change at will: changes are kept where the
+    step succeeds, and saved by ``state_dict``.
     """
 
     needs_loss = False  # True where the step's length depends on L itself, so that ``step`` needs a closure
 
     def __init__(self, params: Iterable[Any], lr: float):
         super().__init__(params, {"lr": positive(lr, "lr")})
-        for group in self.param_groups:
-            positive(group["lr"], "lr")
 
-    def update(self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None) -> Tensor:
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group, as torch does; ``lr`` must be > 0."""
+        positive(param_group.get("lr", self.defaults["lr"]), "lr")
+        super().add_param_group(param_group)
+
+    def update(
+        self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
+    ) -> Tensor:
+        """Map the flat parameters to the next ones; see the class."""
         raise NotImplementedError
 
     @torch.no_grad()
-    def step(self, closure: Closure | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Closure | None = None) -> Any:
         """One step. ``closure`` clears the gradients, computes ``log L``, calls ``backward`` on it and returns it.
 
         Raises:
             ValueError: no closure where the loss is needed, or no gradients.
-            DivergedError: a gradient, loss or result that is not finite; the parameters are left as they were.
+            DivergedError: a gradient, loss or result that is not finite; parameters and state are left as they were.
         """
         name = type(self).__name__
         value = None
@@ -54,22 +62,30 @@ class LogLossOptimizer(torch.optim.Optimizer):
                 "log_loss, calls backward() and returns it"
             )
         if self.needs_loss and value is None:
-            raise ValueError(f"{name} needs the loss itself, but the closure returned None; let it return log_loss")
+            raise ValueError(
+                f"{name} needs the loss itself, but the closure returned None; let it return log_loss"
+            )
         groups = [(p, g["lr"]) for g in self.param_groups for p in g["params"] if p.grad is not None]
         if not groups:
             raise ValueError(f"{name}.step: no parameter has a gradient; call backward() on log_loss first")
         params = [p for p, _ in groups]
         w, grad = _flat(params), _flat([p.grad for p in params])
         log_loss = None if value is None else float(value)
-        if not bool(torch.isfinite(grad).all()) or (log_loss is not None and math.isnan(log_loss)):
+        loss_ok = log_loss is None or math.isfinite(log_loss)
+        if not loss_ok or not bool(torch.isfinite(grad).all()):
             raise DivergedError(
-                f"{name}: the gradient is not finite (log loss {log_loss}); train through margin_lab.log_loss, lower lr "
-                "or start smaller"
+                f"{name}: the {'gradient' if loss_ok else 'loss'} is not finite (log loss {log_loss}); train through "
+                "margin_lab.log_loss, lower lr or start smaller"
             )
-        new = self.update(w, grad, _flat_lr(groups), log_loss)
+        # like torch's LBFGS, state that belongs to no single tensor is kept with the first one
+        first = self.param_groups[0]["params"][0]
+        state = dict(self.state.get(first, {}))
+        new = self.update(w, grad, _flat_lr(groups), log_loss, state)
         if not bool(torch.isfinite(new).all()):
             raise DivergedError(f"{name}: the step overflowed (log loss {log_loss}); lower lr or the radius")
         _write_back(params, new)
+        if state:
+            self.state[first] = state
         return value
 
 

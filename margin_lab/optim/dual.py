@@ -49,10 +49,11 @@ class DualAcceleration(LogLossOptimizer):
     def __init__(self, params: Iterable[Any], lr: float = 1.0):
         super().__init__(params, lr)
 
-    def update(self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None) -> Tensor:
-        # kept with the first parameter, as PRGD's state is
-        saved = self.state[self.param_groups[0]["params"][0]]
-        state = DualState(saved.get("m", torch.zeros_like(w)), saved.get("t", 0))
-        new = dual_update(w, grad, lr, state)
-        saved.update(m=state.m, t=state.t)
+    def update(
+        self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
+    ) -> Tensor:
+        """One step of :func:`dual_update`; the state is ``m [P]`` and ``t``."""
+        momentum = DualState(state.get("m", torch.zeros_like(w)), state.get("t", 0))
+        new = dual_update(w, grad, lr, momentum)
+        state.update(m=momentum.m, t=momentum.t)
         return new

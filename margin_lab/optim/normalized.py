@@ -46,5 +46,8 @@ class NormalizedGD(LogLossOptimizer):
         self.form = choice(form, "form", FORMS)
         super().__init__(params, lr)
 
-    def update(self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None) -> Tensor:
+    def update(
+        self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
+    ) -> Tensor:
+        """One step of :func:`normalized_update`."""
         return normalized_update(w, grad, lr, self.form)

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from margin_lab.checks import positive
 from margin_lab.norms import get_norm
 from margin_lab.optim.base import LogLossOptimizer
 from margin_lab.optim.radii import Period, Radii, exponential_radii, period_of
@@ -35,7 +34,9 @@ class PRGDState:
         """Begin at ``w [B, d]``; ``R_0`` is each row's norm, which must not be 0."""
         norm = _L2(w)
         if bool((norm == 0).any()):
-            raise ValueError("PRGD rescales its start, which must not be 0: warm up first, or start from another w0")
+            raise ValueError(
+                "PRGD rescales its start, which must not be 0: warm up first, or start from another w0"
+            )
         return cls([0] * len(w), [0] * len(w), norm, norm.clone())
 
 
@@ -73,7 +74,9 @@ def _next_radii(w: Tensor, state: PRGDState, radii: Sequence[Radii], due: list[b
     for b in (b for b, is_due in enumerate(due) if is_due):
         new[b] = float(radii[b](state.cycle[b], first[b], w[b]))
         if math.isnan(new[b]) or new[b] <= 0:
-            raise ValueError(f"radius must be > 0, got {new[b]} from radii(k={state.cycle[b]}, R0={first[b]:.6g}, w)")
+            raise ValueError(
+                f"radius must be > 0, got {new[b]} from radii(k={state.cycle[b]}, R0={first[b]:.6g}, w)"
+            )
     return torch.tensor(new, dtype=w.dtype, device=w.device)
 
 
@@ -105,23 +108,28 @@ class PRGD(LogLossOptimizer):
     ):
         self.radii: Radii = exponential_radii(1.2) if radii is None else radii
         if not callable(self.radii):
-            raise ValueError(f"radii must be callable as radii(k, R0, w), got {radii!r}; see exponential_radii")
+            raise ValueError(
+                f"radii must be callable as radii(k, R0, w), got {radii!r}; see exponential_radii"
+            )
         period_of(period, 0)
         self.period = period
         super().__init__(params, lr)
 
-    def update(self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None) -> Tensor:
-        # like torch's LBFGS, state that belongs to no single tensor is kept with the first one
-        saved = self.state[self.param_groups[0]["params"][0]]
-        state = PRGDState(**{k: saved[k] for k in ("cycle", "left")}, **_radius_tensors(saved, w)) if saved else None
-        state = state or PRGDState.start(w[None])
-        positive(float(state.first_radius), "the norm of the parameters at PRGD's first step")
-        new = prgd_update(w[None], grad[None], lr, state, [self.radii], [self.period])[0]
-        saved.update(
-            cycle=state.cycle, left=state.left, first_radius=float(state.first_radius), radius=float(state.radius)
+    def update(
+        self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
+    ) -> Tensor:
+        """One iteration of Algorithm 1; the state is the position in the schedule, as four numbers."""
+        position = _position(state, w) if state else PRGDState.start(w[None])
+        new = prgd_update(w[None], grad[None], lr, position, [self.radii], [self.period])[0]
+        state.update(
+            cycle=position.cycle[0],
+            left=position.left[0],
+            first_radius=position.first_radius.item(),
+            radius=position.radius.item(),
         )
         return new
 
 
-def _radius_tensors(saved: dict[str, Any], w: Tensor) -> dict[str, Tensor]:
-    return {name: torch.tensor([saved[name]], dtype=w.dtype, device=w.device) for name in ("first_radius", "radius")}
+def _position(state: dict[str, Any], w: Tensor) -> PRGDState:
+    first_radius, radius = (w.new_tensor([state[name]]) for name in ("first_radius", "radius"))
+    return PRGDState([state["cycle"]], [state["left"]], first_radius, radius)

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from margin_lab.checks import integer, nonnegative, positive
+from margin_lab.checks import as_tensor, integer, nonnegative, positive
 
 Radii = Callable[[int, float, Tensor], float]
 Period = int | Callable[[int], int]
@@ -59,9 +58,10 @@ class oracle_radii:
 
     def __init__(self, w_star: Any, D: float = 1.0):
         self.D = positive(D, "D")
-        w_star = torch.as_tensor(w_star, dtype=torch.float64)
-        positive(float(w_star.norm()), "||w_star||")
-        self.w_star = w_star / w_star.norm()
+        w_star = as_tensor(w_star, "w_star", device="cpu").double()
+        if w_star.ndim != 1:
+            raise ValueError(f"w_star must have shape [d], got {tuple(w_star.shape)}")
+        self.w_star = w_star / positive(float(w_star.norm()), "||w_star||")
 
     def __repr__(self) -> str:
         return f"oracle_radii(D={self.D})"

@@ -47,7 +47,11 @@ class SteepestDescent(LogLossOptimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, norm: str | float | Norm = "l2", normalized: bool = False
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        norm: str | float | Norm = "l2",
+        normalized: bool = False,
     ):
         self.norm = get_norm(norm)
         self.normalized = bool(normalized)
@@ -56,9 +60,14 @@ class SteepestDescent(LogLossOptimizer):
         if self.norm.matrix:
             shapes = [tuple(p.shape) for g in self.param_groups for p in g["params"]]
             if len(shapes) != 1 or len(shapes[0]) != 2:
-                raise ValueError(f"the {self.norm.name} norm is of one matrix, got parameters of shapes {shapes}")
+                raise ValueError(
+                    f"the {self.norm.name} norm is of one matrix, got parameters of shapes {shapes}"
+                )
 
-    def update(self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None) -> Tensor:
+    def update(
+        self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
+    ) -> Tensor:
+        """One step of :func:`steepest_update`, on the one matrix where the norm is of matrices."""
         shape = self.param_groups[0]["params"][0].shape if self.norm.matrix else w.shape
         log_loss = None if self.normalized else log_loss
         return steepest_update(w.view(shape), grad.view(shape), lr, self.norm, log_loss).reshape(-1)
