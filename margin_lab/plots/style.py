@@ -13,7 +13,7 @@ from margin_lab.palette import COLORS, DASHES, LABELS
 WIDTH = 7.0
 _DPI = 160
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,
