@@ -130,6 +130,7 @@ ROWS: tuple[Row, ...] = (
         run=("coordinate", {}),
         bad=BAD_LR,
     ),
+    Row("dual", optim.DualAcceleration, reference.dual, run=("dual", {}), bad=BAD_LR),
     Row("steepest-l2", optim.SteepestDescent, reference.gd, needs_loss=True, bad=(*BAD_LR, *UNKNOWN_NORMS)),
     Row("steepest-linf", partial(optim.SteepestDescent, norm="linf"), reference.steepest_sign, needs_loss=True),
     Row("steepest-l1", partial(optim.SteepestDescent, norm="l1"), reference.steepest_coordinate, needs_loss=True),

@@ -95,6 +95,48 @@ def oracle_radius(w_star: Array, D: float) -> Callable[[int, float, Array], floa
     return radius
 
 
+def momentum(
+    Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential", beta: float = 0.9
+) -> Array:
+    """Heavy ball: ``w_{t+1} = w_t - lr grad L(w_t) + beta (w_t - w_{t-1})``."""
+    path = [np.array(w0, dtype=float)] * 2
+    for _ in range(steps):
+        path.append(path[-1] - lr * loss_and_gradient(Z, path[-1], loss)[1] + beta * (path[-1] - path[-2]))
+    return np.array(path[1:])
+
+
+def nacson(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+    """``w - lr / sqrt(t + 1) grad L / ||grad L||_2``."""
+    path = [np.array(w0, dtype=float)]
+    for t in range(steps):
+        grad = loss_and_gradient(Z, path[-1], loss)[1]
+        path.append(path[-1] - lr / np.sqrt(t + 1) * grad / np.sqrt((grad**2).sum()))
+    return np.array(path)
+
+
+def dual(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+    """Accelerated mirror descent on the dual, as the proof writes it rather than as the optimizer computes it.
+
+    ``nu_t = (1 - l_t) mu_t + l_t q_t``, ``w_{t+1} = w_t + (lr / l_t) Z^T nu_t``, ``q = softmax(-Z w)``,
+    ``mu_{t+1} = (1 - l_t) mu_t + l_t q_{t+1}``, ``l_t = 2 / (t + 2)``.
+    """
+
+    def weights(w: Array) -> Array:
+        # grad L / L = -Z^T q for the exponential loss; q need not sum to 1 for others
+        q = Z @ w
+        return np.exp(-q) / np.exp(-q).sum() if loss == "exponential" else (1 / (1 + np.exp(q))) / np.log1p(np.exp(-q)).sum()
+
+    path = [np.array(w0, dtype=float)]
+    q = mu = weights(path[0])
+    for t in range(steps):
+        share = 2 / (t + 2)
+        nu = (1 - share) * mu + share * q
+        path.append(path[-1] + lr / share * (Z.T @ nu))
+        q = weights(path[-1])
+        mu = (1 - share) * mu + share * q
+    return np.array(path)
+
+
 def sign(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
     """``w - lr sign(grad L)``: unit steps in l_inf."""
     return _iterate(lambda w: w - lr * np.sign(loss_and_gradient(Z, w, loss)[1]), w0, steps)
