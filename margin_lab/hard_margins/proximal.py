@@ -52,10 +52,10 @@ class Progress:
 
     @property
     def gap(self) -> float:
-        """Relative gap, clipped below at the rounding error of one evaluation."""
+        """Relative gap with the rounding errors of both bounds added."""
         if self.lower <= 0:
             return math.inf
-        return max(self.upper - self.lower, self.lower_error + self.upper_error) / self.lower
+        return (max(self.upper - self.lower, 0.0) + self.lower_error + self.upper_error) / self.lower
 
 
 def proximal_point(
@@ -85,6 +85,7 @@ def proximal_point(
     scale = float(c.sum() / (w @ w).clamp_min((EPS * n) ** 2))
     lam, w, m = torch.full_like(c, scale), w * scale, (U @ w) * scale
     sigma, last, idle, outer = START * scale * n, math.inf, 0, 1
+    drift = 0.0  # largest ||w|| since m was computed afresh: its updates keep the rounding of that size
     out.products += 1
 
     while True:
@@ -96,7 +97,7 @@ def proximal_point(
         g = new[J] @ UJ
         r = w - g
         norm_w, norm_g, total_new = torch.linalg.vector_norm(w), torch.linalg.vector_norm(g), new.sum()
-        error = EPS * torch.minimum(norm_w, columns @ w.abs())
+        error = EPS * (torch.minimum(norm_w, columns @ w.abs()) + drift)
         high = torch.minimum(
             norm_g + EPS * total_new, torch.linalg.vector_norm(g.abs() + EPS * total_new * columns)
         )
@@ -122,8 +123,9 @@ def proximal_point(
             out.status = "rounding floor"
         elif out.gap <= tol:
             out.status = "certified"
-        elif out.upper <= ZERO * out.upper_error and out.lower <= 10 * out.lower_error:
+        elif out.upper <= ZERO * out.upper_error and out.gap >= 1:
             out.status = "not separable"
+            out.lam = null_weights(UJ, new, J)
         elif idle >= PATIENCE:
             out.status = "rounding floor"
         elif out.systems >= max_systems:
@@ -134,11 +136,11 @@ def proximal_point(
         # Inner step, unless phi is minimised well enough (a summable tolerance) or to rounding.
         solved = nr <= moved / (2 * outer**2 * math.sqrt(sigma)) or nr <= 4 * EPS * nw
         if not solved:
-            rtol = min(0.1, math.sqrt(nr / nw))
+            rtol = min(0.1, math.sqrt(nr / nw)) if nw > 0 else 0.1
             x, pairs = newton_direction(UJ, None if K is None else K[J][:, J], r, sigma, rtol, direct)
             Ux = U @ x
             t = line_search(w @ x, x @ x, u, Ux, sigma)
-            w, m = w + t * x, m + t * Ux
+            w, m, drift = w + t * x, m + t * Ux, max(drift, nw)
             out.products += pairs * len(J) / n + 0.5
             out.systems += 1
             solved = bool(t * torch.linalg.vector_norm(x) <= 4 * EPS * nw)
@@ -152,7 +154,7 @@ def proximal_point(
             cap = 0.01 * total / max(1, len(J)) / (EPS * nw)  # keeps sigma (c - Uw) above its own rounding
             sigma = max(sigma, min(GROWTH * sigma, cap))
         lam, last, outer = new, gap, outer + 1
-        m = U @ w  # drops the rounding that the updates of m have gathered
+        m, drift = U @ w, 0.0
         out.products += 0.5
 
 
@@ -174,6 +176,17 @@ def newton_direction(
     A = sigma * (UJ.T @ UJ)
     A.diagonal().add_(1)
     return -solve(A, r), d / 4
+
+
+def null_weights(UJ: Tensor, lam: Tensor, J: Tensor) -> Tensor:
+    """Project the active multipliers on ``U_J'lam = 0``: what they nearly solve where the data is not separable."""
+    G = UJ.T @ UJ
+    G.diagonal().add_(EPS * len(J))  # U may not have full rank
+    out, part = torch.zeros_like(lam), lam[J]
+    for _ in range(2):
+        part = part - UJ @ solve(G, part @ UJ)
+    out[J] = part.clamp_min(0)
+    return out
 
 
 def solve(A: Tensor, b: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ class HardMargin:
         w: ``[d]``, unit in ``norm``; type, dtype and device of the data.
         margin: the margin of w (in float64, before w is rounded to the data's dtype).
         upper_bound: no direction has a larger margin than this.
-        gap: ``(upper_bound - margin) / margin``, never below the rounding error of the two products behind it; inf
-            where w does not separate the data.
+        gap: ``(upper_bound - margin + rounding) / margin``, with the rounding error of the two products behind the
+            bounds, so that it is never 0; inf where w does not separate the data.
         dual: ``[n]`` weights in the simplex that prove ``upper_bound``; like w in type.
         support: indices of the support vectors, ``dual > 1e-10 max(dual)``.
         status: ``"certified"`` (gap <= tol), ``"rounding floor"`` (float64 allows no more) or ``"limit"``
@@ -140,15 +140,15 @@ class Bounds:
 
     @property
     def gap(self) -> float:
-        """Relative gap, never below the rounding error of the two products; inf until a w separates."""
+        """Relative gap with the rounding errors of both products added: never 0; inf until a w separates."""
         if self.lower <= 0:
             return math.inf
-        return max(self.upper - self.lower, self.lower_error + self.upper_error) / self.lower
+        return (max(self.upper - self.lower, 0.0) + self.lower_error + self.upper_error) / self.lower
 
     @property
     def separates(self) -> bool:
-        """Whether w separates the data beyond rounding."""
-        return self.lower > 10 * self.lower_error
+        """Whether w separates the data beyond doubt: its margin is right to a factor of two."""
+        return self.gap < 1
 
     @property
     def at_floor(self) -> bool:
