@@ -74,10 +74,10 @@ class Watched:
         self.page.goto(path.as_uri())
         return self.page
 
-    def widget(self, name: str, nth: int = 0) -> Widget:
+    def widget(self, name: str, nth: int = 0, timeout: int = 60_000) -> Widget:
         """The page's widget of this name, once it is drawn."""
         root = self.page.locator(f'[data-widget="{name}"]').nth(nth)
-        root.locator("css=.ml-canvas svg").first.wait_for(timeout=60_000)
+        root.locator("css=.ml-canvas svg").first.wait_for(timeout=timeout)
         return Widget(self.page, root)
 
     def assert_no_widget_failed(self) -> None:

@@ -44,11 +44,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     write_notebook(folder / "notebooks" / "live.ipynb", *cells)
     with jupyter_lab(folder) as address, open_browser() as browser:
         watched = Watched(browser, offline=False, height=1400)
+        watched.page.set_default_timeout(120_000)  # a busy machine starts Lab and its kernel slowly
         watched.page.goto(address.format(name="live.ipynb"))
         watched.page.locator(".jp-Notebook .jp-CodeCell").first.click()
         for _ in cells:
             watched.page.keyboard.press("Shift+Enter")
-        watched.widget("slow")
+        watched.widget("slow", timeout=180_000)
         yield watched
         watched.context.close()
 

@@ -25,10 +25,6 @@ def fallback_image(frame: Frame, panels: Sequence[Panel], alt: str) -> str:
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         for series in panel.series:
             _draw(axes, series, *(np.asarray(v, dtype=np.float64) for v in frame[panel.name][series.name]))
-        for rule in panel.rules:
-            (axes.axhline if rule.axis == "y" else axes.axvline)(
-                rule.value, color=_THEME[MUTED], lw=0.8, ls=":"
-            )
         for which, axis in (("x", panel.x), ("y", panel.y)):
             # Near its linear part matplotlib's symlog has no legible ticks: the front end draws it as linear, too.
             wide = np.abs(getattr(axes, f"get_{which}lim")()).max() > 4 * axis.constant
@@ -36,8 +32,17 @@ def fallback_image(frame: Frame, panels: Sequence[Panel], alt: str) -> str:
                 options = {"linthresh": axis.constant} if axis.scale == "symlog" else {}
                 getattr(axes, f"set_{which}scale")(axis.scale, **options)
             getattr(axes, f"set_{which}label")(axis.label, fontsize=8)
-            if axis.domain is not None:
-                getattr(axes, f"set_{which}lim")(axis.domain)
+            low, high = axis.domain or getattr(axes, f"get_{which}lim")()
+            edge = 0.05 * (high - low)
+            for value in axis.include:
+                low, high = min(low, value - edge), max(high, value + edge)
+            getattr(axes, f"set_{which}lim")(low, high)
+        # Reference lines show where the data go; they must not stretch the axes.
+        limits = axes.get_xlim(), axes.get_ylim()
+        for rule in panel.rules:
+            line = axes.axhline if rule.axis == "y" else axes.axvline
+            line(rule.value, color=_THEME[MUTED], lw=0.8, ls=":")
+        axes.set(xlim=limits[0], ylim=limits[1])
         if panel.equal:
             axes.set_aspect("equal", adjustable="datalim")
         axes.set_title(panel.title, fontsize=9)
