@@ -8,8 +8,11 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+import torch
 
 from margin_lab.widgets.controls import Control
 from margin_lab.widgets.fallback import fallback_image
@@ -101,7 +104,8 @@ class InteractiveFigure:
 
     def frames(self, settings: list[Setting]) -> list[Frame]:
         """What the panels show at these settings."""
-        frames = list(self.compute(settings))
+        with _one_thread():
+            frames = list(self.compute(settings))
         if len(frames) != len(settings):
             raise ValueError(
                 f"compute of widget {self.name!r} returned {len(frames)} frames for {len(settings)} settings"
@@ -158,6 +162,17 @@ class InteractiveFigure:
 def static_build() -> bool:
     """Whether the book is being built: no kernel will be there when the page is read."""
     return bool(os.environ.get(STATIC_FLAG))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A widget's arrays are small: handing them to threads takes longer than the work (on a busy machine, ten times)."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _check_names(kind: str, names: list[str]) -> None:
