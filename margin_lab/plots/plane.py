@@ -37,7 +37,7 @@ def points(ax: Any, X: np.ndarray, y: np.ndarray, **kwargs: Any) -> None:
     """
     for label, style in _CLASSES.items():
         rows = X[y == label]
-        options = {"s": 32, "edgecolor": INK, "linewidth": 1.2, "zorder": 4, "label": f"y = {label:+.0f}"}
+        options = {"s": 32, "edgecolor": INK, "linewidth": 1.2, "zorder": 4, "label": f"$y = {label:+.0f}$"}
         ax.scatter(rows[:, 0], rows[:, 1], **{**style, **options, **kwargs})
 
 
