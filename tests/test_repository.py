@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import address
@@ -213,15 +214,13 @@ def test_readme_example_runs():
 # ---- the reference
 
 
-@pytest.mark.parametrize(
-    "module", ["margin_lab", "margin_lab.optim", "margin_lab.plots", "margin_lab.widgets"]
-)
-def test_reference_lists_every_public_callable(module):
-    exec(f"import {module}", namespace := {})
-    public = eval(module, namespace)
+def test_reference_lists_every_public_name():
     page = read("book/appendix/api.md")
-    names = [name for name in public.__all__ if callable(getattr(public, name))]
-    missing = [
-        name for name in names if not re.search(rf"(?m)(?:^\.\. auto\w+:: |:members: .*)\S*\b{name}\b", page)
-    ]
-    assert missing == []
+    wholes = re.findall(r"(?m)^\.\. automodule:: (\S+)\n   :members:$", page)
+    alone = re.findall(r"(?m)^\.\. auto(?:function|class|exception):: (\S+)$", page)
+    modules = [name for name in ml.__all__ if isinstance(getattr(ml, name), types.ModuleType)]
+    # The modules behind functions that margin_lab itself offers need no section of their own.
+    assert {f"margin_lab.{name}" for name in modules} - {"margin_lab.losses", "margin_lab.margins"} <= set(
+        wholes
+    )
+    assert set(ml.__all__) - set(modules) == {name for name in alone if "." not in name}
