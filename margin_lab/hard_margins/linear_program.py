@@ -116,8 +116,8 @@ def vertex(
     below = np.append(np.zeros(T.sum()), -1.0)
     primal, dual = np.append(w[T], g), np.append(lam[S], -g)
     for _ in range(2):
-        primal += np.linalg.lstsq(M, right - M @ primal)[0]
-        dual += np.linalg.lstsq(M.T, below - M.T @ dual)[0]
+        primal += np.linalg.lstsq(M, right - M @ primal, rcond=None)[0]
+        dual += np.linalg.lstsq(M.T, below - M.T @ dual, rcond=None)[0]
     w, lam = w.copy(), np.zeros_like(lam)
     w[T], lam[S] = primal[:-1], np.maximum(dual[:-1], 0)
     if norm == "l1":

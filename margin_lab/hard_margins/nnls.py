@@ -34,8 +34,8 @@ def least_distance(U: np.ndarray, c: np.ndarray) -> Iterator[tuple[np.ndarray, n
     S = np.flatnonzero(lam)
     if len(S) == 0:
         return
-    w = np.linalg.lstsq(U[S], c[S])[0]
-    w += np.linalg.lstsq(U[S], c[S] - U[S] @ w)[0]  # one step of refinement
+    w = np.linalg.lstsq(U[S], c[S], rcond=None)[0]
+    w += np.linalg.lstsq(U[S], c[S] - U[S] @ w, rcond=None)[0]  # one step of refinement
     lam = np.zeros_like(lam)
-    lam[S] = np.linalg.lstsq(U[S].T, w)[0]
+    lam[S] = np.linalg.lstsq(U[S].T, w, rcond=None)[0]
     yield w, lam
