@@ -152,6 +152,13 @@ def test_static_html_survives_hostile_labels(monkeypatch: pytest.MonkeyPatch) ->
     assert figure._live is None
 
 
+def test_fallback_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    """Anything on stderr fails the book build; matplotlib logs there."""
+    toy().fallback_html()
+    ml.widgets.prgd().fallback_html()
+    assert capsys.readouterr().err == ""
+
+
 def test_fallback_is_a_described_picture() -> None:
     figure = toy()
     alt, source = re.findall(r'alt="([^"]*)" src="data:image/png;base64,([^"]+)"', figure.fallback_html())[0]

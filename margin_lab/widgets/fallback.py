@@ -25,26 +25,21 @@ def fallback_image(frame: Frame, panels: Sequence[Panel], alt: str) -> str:
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         for series in panel.series:
             _draw(axes, series, *(np.asarray(v, dtype=np.float64) for v in frame[panel.name][series.name]))
-        for which, axis in (("x", panel.x), ("y", panel.y)):
-            # Near its linear part matplotlib's symlog has no legible ticks: the front end draws it as linear, too.
-            wide = np.abs(getattr(axes, f"get_{which}lim")()).max() > 4 * axis.constant
-            if axis.scale == "log" or (axis.scale == "symlog" and wide):
-                options = {"linthresh": axis.constant} if axis.scale == "symlog" else {}
-                getattr(axes, f"set_{which}scale")(axis.scale, **options)
-            getattr(axes, f"set_{which}label")(axis.label, fontsize=8)
-            low, high = axis.domain or getattr(axes, f"get_{which}lim")()
-            edge = 0.05 * (high - low)
-            for value in axis.include:
-                low, high = min(low, value - edge), max(high, value + edge)
-            getattr(axes, f"set_{which}lim")(low, high)
-        # Reference lines show where the data go; they must not stretch the axes.
-        limits = axes.get_xlim(), axes.get_ylim()
+        # Blended coordinates: these points stretch one axis only.
+        axes.plot(
+            panel.x.include, [0.5] * len(panel.x.include), alpha=0, transform=axes.get_xaxis_transform()
+        )
+        axes.plot(
+            [0.5] * len(panel.y.include), panel.y.include, alpha=0, transform=axes.get_yaxis_transform()
+        )
+        _scale(axes, panel)
         for rule in panel.rules:
-            line = axes.axhline if rule.axis == "y" else axes.axvline
-            line(rule.value, color=_THEME[MUTED], lw=0.8, ls=":")
-        axes.set(xlim=limits[0], ylim=limits[1])
+            low, high = axes.get_ylim() if rule.axis == "y" else axes.get_xlim()
+            if low <= rule.value <= high:  # a reference line must not stretch the axes
+                line = axes.axhline if rule.axis == "y" else axes.axvline
+                line(rule.value, color=_THEME[MUTED], lw=0.8, ls=":")
         if panel.equal:
-            axes.set_aspect("equal", adjustable="datalim")
+            axes.set_aspect("equal", adjustable="box")
         axes.set_title(panel.title, fontsize=9)
         axes.tick_params(labelsize=7)
         if any(s.label for s in panel.series):
@@ -55,8 +50,23 @@ def fallback_image(frame: Frame, panels: Sequence[Panel], alt: str) -> str:
     return f'<img class="ml-fallback" alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{picture}">'
 
 
+def _scale(axes: Any, panel: Panel) -> None:
+    for which, axis in (("x", panel.x), ("y", panel.y)):
+        # Near its linear part matplotlib's symlog has no legible ticks: the front end draws it as linear, too.
+        wide = np.abs(getattr(axes, f"get_{which}lim")()).max() > 4 * axis.constant
+        if axis.scale == "log" or (axis.scale == "symlog" and wide):
+            options = {"linthresh": axis.constant} if axis.scale == "symlog" else {}
+            getattr(axes, f"set_{which}scale")(axis.scale, **options)
+        getattr(axes, f"set_{which}label")(axis.label, fontsize=8)
+        if axis.domain is not None:
+            getattr(axes, f"set_{which}lim")(axis.domain)
+
+
 def _draw(axes: Any, series: Series, x: np.ndarray, y: np.ndarray) -> None:
-    color, label = _THEME.get(series.color, series.color), series.label or None
+    color = _THEME.get(series.color, series.color)
+    label = (
+        series.label if series.label and len(x) else None
+    )  # as in the front end: what is not there has no entry
     if series.mark == "points":
         axes.scatter(x, y, s=(2 * series.width) ** 2, color=color, label=label, linewidths=0)
     elif series.mark == "area":
@@ -64,6 +74,7 @@ def _draw(axes: Any, series: Series, x: np.ndarray, y: np.ndarray) -> None:
     elif series.mark == "arrow":
         axes.quiver(0 * x, 0 * y, x, y, angles="xy", scale_units="xy", scale=1, color=color, width=0.012)
         axes.plot([], [], color=color, lw=2, label=label)  # a quiver's own legend entry is a block
+        axes.plot([0, *x], [0, *y], alpha=0)  # autoscaling knows nothing of arrows
     else:
         dash = (0, series.dash) if series.dash else "-"
         marker = "." if series.dots else ""
