@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..checks import choice, positive, signed_data
-from .linear_program import margin_program
-from .nnls import least_distance
-from .proximal import proximal_point
-from .solution import Bounds, HardMargin, NotSeparableError, unit_rows
+from margin_lab.checks import choice, positive, signed_data
+from margin_lab.hard_margins.linear_program import margin_program
+from margin_lab.hard_margins.nnls import least_distance
+from margin_lab.hard_margins.proximal import proximal_point
+from margin_lab.hard_margins.solution import Bounds, HardMargin, NotSeparableError, unit_rows
 
 __all__ = ["HardMargin", "NotSeparableError", "hard_margin"]
 
@@ -97,7 +97,8 @@ def hard_margin(X: Any, y: Any, norm: str = "l2", tol: float = 1e-10, method: st
     return HardMargin(
         w=restore(bounds.w.to(dtype)),
         margin=bounds.lower,
-        upper_bound=bounds.upper,
+        # the true numbers are in this order; rounding may have swapped two equal ones
+        upper_bound=max(bounds.upper, bounds.lower),
         gap=bounds.gap,
         dual=restore(bounds.p.to(dtype)),
         support=restore((bounds.p > 1e-10 * bounds.p.max()).nonzero().squeeze(1)),

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .solution import EPS, ZERO
+from margin_lab.hard_margins.solution import EPS, ZERO
 
 # Beyond this many rows and columns a Newton system is solved by conjugate gradients, not by a factorisation.
 DIRECT = 4000
