@@ -33,6 +33,8 @@ FORMS = ("auto", "newton", "kl", "increment", "radius")
 _CAP = 1000.0
 # "newton": first sigma in units of 1/||g||, and its growth where one step does not make the gap this much smaller.
 _START, _GROWTH = 30.0, 4.0
+# Rounding of the margins at w = sigma g is all there is to see beyond this sigma.
+_LONGEST = 1e15
 # Inner accuracy of "increment", in the units of F.
 _INCREMENT_TOL = 1e-3
 
@@ -83,12 +85,12 @@ def _newton(search: Search) -> None:
     log_p, w = _uniform(search), torch.zeros_like(search.w)
     sigma = _START / max(float(search.norm(search.transposed(search.q))), 1e-8)
     while not search.done:
-        before = search.upper - search.lower
+        before = search.width
         point = newton(search, log_p, w, sigma)
         log_p, w = point.log_q, point.w
         if search.stalled():
             return
-        if not search.upper - search.lower < before / _GROWTH:
+        if not search.width < before / _GROWTH and sigma < _LONGEST:
             sigma, w = _GROWTH * sigma, _GROWTH * w
 
 

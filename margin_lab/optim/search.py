@@ -12,8 +12,9 @@ from torch import Tensor
 from margin_lab.hard_margins.solution import EPS, ZERO
 from margin_lab.norms import Norm
 
-# Outer steps without 10 % progress before what is left is called rounding.
-_PATIENCE = 12
+# Outer steps without 10 % progress before what is left is called rounding, if it is at most this many rounding errors of the
+# two products: weights that have passed through many exponentials are less accurate than one evaluation.
+_PATIENCE, _NEAR = 12, 1e4
 
 
 @dataclass
@@ -46,11 +47,14 @@ class Search:
         self.w, self.q = torch.zeros_like(self.Z[0]), torch.full_like(self.Z[:, 0], 1 / len(self.Z))
 
     @property
+    def width(self) -> float:
+        """Distance of the bounds, never below the rounding error of the two products behind them."""
+        return max(self.upper - self.lower, self.lower_error + self.upper_error)
+
+    @property
     def gap(self) -> float:
-        """Relative gap, never below the rounding error of the two products; infinite until some ``w`` separates."""
-        if self.lower <= 0:
-            return math.inf
-        return max(self.upper - self.lower, self.lower_error + self.upper_error) / self.lower
+        """Relative certified gap; infinite until some ``w`` separates."""
+        return self.width / self.lower if self.lower > 0 else math.inf
 
     @property
     def best(self) -> tuple[Tensor, float]:
@@ -70,11 +74,12 @@ class Search:
         return self.status != "running"
 
     def stalled(self) -> bool:
-        """Call once an outer step: whether too many in a row have brought next to nothing. That is the rounding floor."""
-        width = self.upper - self.lower
+        """Call once an outer step: whether the run is over, or many in a row have brought nothing near the rounding error."""
+        width = self.width
         self.idle = self.idle + 1 if width > 0.9 * self.last_width else 0
         self.last_width = width
-        if self.idle >= _PATIENCE and self.status == "running":
+        near = width <= _NEAR * (self.lower_error + self.upper_error)
+        if not self.done and near and self.idle >= _PATIENCE:
             self.status = "rounding floor"
         return self.done
 
