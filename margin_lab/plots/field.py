@@ -38,18 +38,10 @@ def vector_field(
         raise ValueError(
             f"vector_field draws data in the plane with w_star = e_1, got w_star = {data.w_star}"
         )
-    fine = _grid(along, across, (160, 120))
+    fine = _grid(along, across, (240, 361))
     pull = centripetal_velocity(fine, data.X, data.y, data.w_star)
-    mesh = ax.pcolormesh(
-        fine[..., 0],
-        fine[..., 1],
-        pull,
-        cmap=_PULL,
-        vmin=-1,
-        vmax=1,
-        shading="gouraud",
-        alpha=0.45,
-        rasterized=True,
+    mesh = ax.imshow(
+        pull, extent=(*along, *across), origin="lower", aspect="auto", cmap=_PULL, vmin=-1, vmax=1, alpha=0.5
     )
     margins = 0.5 / np.array(arrows)
     w = _grid(_inset(along, margins[0]), _inset(across, margins[1]), arrows)
@@ -115,8 +107,8 @@ def semi_cylinder(ax: Any, data: Dataset, D: float, heights: tuple[float, float]
         linewidth=0,
     )
     ax.plot([0, 0], [0, 0], heights, color="black", linewidth=1.5)
-    ax.text(0, 0, heights[1] * 1.06, "$w^\\star$", ha="center")
-    ax.set(xlabel="across", ylabel="across", zlabel="along $w^\\star$")
+    ax.text(0, 0, heights[1] * 1.12, "$w^\\star$", ha="center")
+    ax.set(xlabel="across", ylabel="across", zlabel="along $w^\\star$", xticks=[-D, 0, D], yticks=[-D, 0, D])
     return colors, pull
 
 
