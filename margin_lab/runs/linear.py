@@ -73,7 +73,7 @@ def run_linear(
     if lr is not None:
         options["lr"] = lr
     batch = sweep_linear(
-        X, y, method, steps, seed=seed, loss=loss, w0=w0, warmup=warmup, record=record, norm=norm, device=device,
+        X, y, method, steps, seed=[seed], loss=loss, w0=w0, warmup=warmup, record=record, norm=norm, device=device,
         **{name: [value] for name, value in options.items()},
     )  # fmt: skip
     if len(batch) != 1:
@@ -83,8 +83,8 @@ def run_linear(
         raise NotSeparableError(run.dual, float(run.upper_bound[-1]), run.norm_name)
     if run.status == "diverged":
         raise DivergedError(
-            f"{method} with lr={lr} diverged at step {run.diverged_at} (log loss {float(run.log_loss[-1]):.3g} before it); "
-            "lower lr, grow the radius more slowly, or use sweep_linear, which records such runs as diverged"
+            f"{method} with lr={run.settings['lr']} diverged at step {run.diverged_at} "
+            f"(log loss {float(run.log_loss[-1]):.3g} before it); lower lr, grow the radius more slowly, or use sweep_linear, which records such runs as diverged"
         )
     return run
 
@@ -123,18 +123,12 @@ def sweep_linear(
         >>> import margin_lab as ml
         >>> data = ml.datasets.dataset_1()
         >>> ml.sweep_linear(data.X, data.y, method="ngd", steps=50, lr=[0.1, 0.3, 1.0]).w.shape
-        (3, 35, 2)
+        (3, 51, 2)
     """
     row = METHODS[choice(method, "method", tuple(METHODS))]
     choice(loss, "loss", MARGIN_LOSSES)
     Z, restore = signed_data(X, y, batched=True)
-    Z = Z.to(
-        "cuda"
-        if device == "auto" and torch.cuda.is_available()
-        else "cpu"
-        if device == "auto"
-        else device or Z.device
-    )
+    Z = Z.to(_device(device, Z))
     Z = Z if Z.ndim == 3 else Z[None]
     settings = _combinations(row, options, method)
     problem = Problem(Z, len(settings), loss)
@@ -146,29 +140,33 @@ def sweep_linear(
             )
         recorded = _recorded_steps(record, integer(steps, "steps"))
         return search_rows(problem, method, settings, recorded, row.norm if norm is None else norm, restore)
+    measure = get_norm(row.norm if norm is None else norm)
+    if measure.matrix:
+        raise ValueError(
+            f"w is a vector, which has no {measure.name} norm; use 'l1', 'l2', 'linf' or a number p >= 1"
+        )
     h = _hyperparameters(row, settings, Z)
     steps = integer(steps, "steps")
     warmup = _warmup_steps(row, warmup, method)
     w = _start(w0, len(settings), Z)
     w, diverged = problem.iterate(w, METHODS["gd"], h, warmup, None, f"{method} warm-up")
+    diverged = [None if t is None else 0 for t in diverged]  # before the run's first step
     recorded = _recorded_steps(record, steps)
     history = w.new_empty(len(settings), len(recorded), w.shape[-1])
     w, diverged_at = problem.iterate(w, row, h, steps, (recorded, history), method, diverged)
-    return _finish(problem, row, method, settings, recorded, history, diverged_at, norm, restore)
+    return _finish(problem, method, settings, recorded, history, diverged_at, measure, restore)
 
 
 def _finish(
     problem: Problem,
-    row: Method,
     method: str,
     settings: list[dict[str, Any]],
     recorded: list[int],
     history: Tensor,
     diverged_at: list[int | None],
-    norm: str | float | Norm | None,
+    measure: Norm,
     restore: Restore,
 ) -> Sweep:
-    measure = get_norm(row.norm if norm is None else norm)
     shape, W = history.shape[:2], problem.grouped(history)
     q = W @ problem.Z.mT
     return Sweep(
@@ -183,6 +181,12 @@ def _finish(
         status=["finished" if t is None else "diverged" for t in diverged_at],
         diverged_at=diverged_at,
     )
+
+
+def _device(device: str | torch.device | None, Z: Tensor) -> str | torch.device:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device or Z.device
 
 
 def _combinations(row: Method, options: Mapping[str, Any], method: str) -> list[dict[str, Any]]:
@@ -204,7 +208,7 @@ def _combinations(row: Method, options: Mapping[str, Any], method: str) -> list[
 def _as_list(name: str, value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple, range, np.ndarray, Tensor)):
         return [value]
-    values = value.tolist() if isinstance(value, (np.ndarray, Tensor)) else list(value)
+    values = value.reshape(-1).tolist() if isinstance(value, (np.ndarray, Tensor)) else list(value)
     if not values:
         raise ValueError(f"{name} is an empty list; give at least one value to sweep over")
     return values

@@ -18,7 +18,8 @@ class Run:
         log_loss: ``[T]`` natural log of the mean loss. norm: ``[T]`` length of w in the same norm.
         norm_name: which norm. status: "finished" or "diverged"; for "certified" runs "certified", "limit" (out of steps),
             "rounding floor" or "not separable".
-        diverged_at: the iteration whose result was not finite, or None; records from there on repeat the last finite w.
+        diverged_at: the iteration whose result was not finite (0: one of the warm-up), or None; records from there on
+            repeat the last finite w.
         upper_bound: ``[T]`` best certificate ``||Z^T q||_dual >= gamma*`` so far, and dual: ``[n]`` the weights q of the
             last one; only for "certified" runs, whose ``w`` is the best certified direction so far.
     """
