@@ -12,6 +12,9 @@ from margin_lab.datasets.dataset import Dataset
 # Appendix E.1 of the PRGD paper uses one margin for both of its synthetic sets.
 PRGD_MARGIN = math.sin(math.pi / 100)
 
+# Rounds of rejection sampling; the paper's margins need about three.
+_MOST_TRIES = 1000
+
 
 def dataset_1(gamma: float = 0.1) -> Dataset:
     """Dataset 1 of the PRGD paper: three points in the plane, two of them on one side of ``w* = e_1``.
@@ -35,16 +38,21 @@ def dataset_i(seed: int = 0, n: int = 100, d: int = 2, gamma: float = PRGD_MARGI
     labelled by the sign along ``w* = e_1``. The paper's text does not say how they are sampled: the sphere is our choice.
 
     Raises:
-        ValueError: gamma outside (0, 1), n < 2 or d < 2.
+        ValueError: gamma outside (0, 1), n < 2 or d < 2, or a gamma that next to no point of the sphere reaches.
     """
     _check_margin(gamma)
     n, d = integer(n, "n", least=2), integer(d, "d", least=2)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(integer(seed, "seed"))
     X = np.zeros((n, d))
     X[:2, 0] = gamma
     X[0, 1], X[1, 1] = math.sqrt(1 - gamma**2), -math.sqrt(1 - gamma**2)
-    filled = 2
+    filled, tries = 2, 0
     while filled < n:
+        tries += 1
+        if tries > _MOST_TRIES:
+            raise ValueError(
+                f"almost no point of the sphere in R^{d} has |<x, e_1>| >= {gamma}; lower gamma or d"
+            )
         candidates = _unit_rows(rng.standard_normal((2 * (n - filled) + 8, d)))
         kept = candidates[np.abs(candidates[:, 0]) >= gamma][: n - filled]
         X[filled : filled + len(kept)] = kept
@@ -86,7 +94,7 @@ def prescribed_support(
         raise ValueError(f"support must be at most n and d, got support={support}, n={n}, d={d}")
     if not (slack > 0 and (1 + slack) * gamma < 1):
         raise ValueError(f"slack must be > 0 with (1 + slack) * gamma < 1, got slack={slack}, gamma={gamma}")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(integer(seed, "seed"))
     basis = np.linalg.qr(rng.standard_normal((d, d)))[0]
     w_star, inside = basis[:, 0], basis[:, 1:support]
     alpha = rng.uniform(0.5, 1.5, support)
@@ -110,7 +118,7 @@ def gaussian(n: int = 50, d: int = 10, seed: int = 0) -> Dataset:
     The generic case: support vectors need not span the space, and only a solver knows ``w*``.
     """
     n, d = integer(n, "n", least=1), integer(d, "d", least=1)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(integer(seed, "seed"))
     X = rng.standard_normal((n, d))
     y = np.where(X @ rng.standard_normal(d) >= 0, 1.0, -1.0)
     return Dataset(X / np.linalg.norm(X, axis=1).max(), y, f"Gaussian (n = {n}, d = {d})")
