@@ -5,6 +5,7 @@ from __future__ import annotations
 COLORS = {
     "gd": "#6E6E6E",
     "momentum": "#6E6E6E",
+    "sgd": "#6E6E6E",
     "ngd": "#E69F00",
     "nacson": "#E69F00",
     "dual": "#009E73",
@@ -17,11 +18,12 @@ COLORS = {
 }
 
 # Methods that share a colour with their parent differ by the dash (on, off, in points).
-DASHES: dict[str, tuple[int, ...]] = {"momentum": (4, 2), "nacson": (4, 2)}
+DASHES: dict[str, tuple[int, ...]] = {"momentum": (4, 2), "sgd": (1, 2), "nacson": (4, 2)}
 
 LABELS = {
     "gd": "GD",
     "momentum": "momentum",
+    "sgd": "SGD",
     "ngd": "NGD",
     "nacson": "Nacson",
     "dual": "dual acceleration",

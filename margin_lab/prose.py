@@ -28,13 +28,21 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
 
 
 def median_range(values: Iterable[float], digits: int = 3) -> str:
-    """``median [min, max]`` of values, as text: how the book quotes results over seeds; infinities read "never"."""
+    """``median [min, max]`` of values, as text: how the book quotes results over seeds; infinities read "never".
+
+    Raises:
+        ValueError: no values.
+    """
     import numpy as np
 
     def text(v: float) -> str:
-        return "never" if np.isinf(v) else f"{v:,.0f}" if v >= 1 and float(v).is_integer() else f"{v:.{digits}g}"
+        return (
+            "never" if np.isinf(v) else f"{v:,.0f}" if v >= 1 and float(v).is_integer() else f"{v:.{digits}g}"
+        )
 
     array = np.asarray(list(values), dtype=float)
+    if array.size == 0:
+        raise ValueError("median_range needs at least one value")
     return f"{text(_median(array))} [{text(array.min())}, {text(array.max())}]"
 
 

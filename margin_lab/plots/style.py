@@ -7,13 +7,14 @@ import html
 import io
 from typing import Any
 
+from margin_lab.checks import choice
 from margin_lab.palette import COLORS, DASHES, LABELS
 
 # Book column: 7 in at 100 dots an inch is the width of the text; higher dpi keeps it sharp on dense screens.
 WIDTH = 7.0
 _DPI = 160
 
-_STYLE: dict[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,
@@ -45,7 +46,12 @@ def figure(columns: int = 1, rows: int = 1, height: float = 3.0, **kwargs: Any) 
 
 
 def line(method: str, **kwargs: Any) -> dict[str, Any]:
-    """Keyword arguments of ``Axes.plot`` that draw a method in its own colour, dash and label."""
+    """Keyword arguments of ``Axes.plot`` that draw a method in its own colour, dash and label.
+
+    Raises:
+        ValueError: an unknown method.
+    """
+    choice(method, "method", tuple(COLORS))
     style: dict[str, Any] = {"color": COLORS[method], "label": LABELS[method]}
     if method in DASHES:
         style["dashes"] = DASHES[method]
