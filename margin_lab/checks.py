@@ -43,7 +43,9 @@ def finite(t: Tensor, name: str) -> Tensor:
     bad = ~torch.isfinite(t)
     if bad.any():
         first = tuple(bad.nonzero()[0].tolist())
-        raise ValueError(f"{name} contains NaN or infinite values, the first at index {first}; clean the data first")
+        raise ValueError(
+            f"{name} contains NaN or infinite values, the first at index {first}; clean the data first"
+        )
     return t
 
 
@@ -75,9 +77,13 @@ def signed_data(X: Any, y: Any, *, batched: bool = False) -> tuple[Tensor, Resto
     if X.ndim != 2 and not (batched and X.ndim == 3):
         raise ValueError(f"X must have shape [n, d], got {tuple(X.shape)}; one sample a row")
     if X.numel() == 0:
-        raise ValueError(f"X is empty: shape {tuple(X.shape)}; at least one sample and one feature are needed")
+        raise ValueError(
+            f"X is empty: shape {tuple(X.shape)}; at least one sample and one feature are needed"
+        )
     if y.shape != X.shape[:-1]:
-        raise ValueError(f"X {tuple(X.shape)} and y {tuple(y.shape)} do not match; y needs shape {tuple(X.shape[:-1])}")
+        raise ValueError(
+            f"X {tuple(X.shape)} and y {tuple(y.shape)} do not match; y needs shape {tuple(X.shape[:-1])}"
+        )
     finite(X, "X")
     signed_labels(y)
     return X * y[..., None].to(X.dtype), restore

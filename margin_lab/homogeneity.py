@@ -47,7 +47,9 @@ def homogeneity_degree(model: nn.Module, X: Tensor, tol: float | None = None) ->
         return None
     tol = _ROUNDING_ERRORS * torch.finfo(base.dtype).eps if tol is None else tol
     if not (min(size, *sizes) > 0 and math.isfinite(max(sizes))):
-        raise _not_homogeneous(model, f"gives largest outputs {sizes[0]:.3g} and {sizes[1]:.3g}, from {size:.3g}")
+        raise _not_homogeneous(
+            model, f"gives largest outputs {sizes[0]:.3g} and {sizes[1]:.3g}, from {size:.3g}"
+        )
     degree = math.log(sizes[1] / sizes[0]) / math.log(_SCALES[1] / _SCALES[0])
     degree = float(round(degree)) if abs(degree - round(degree)) < tol else degree
     errors = [float((s / c**degree - base).abs().max()) / size for c, s in zip(_SCALES, scaled, strict=True)]

@@ -97,7 +97,9 @@ def loss_weights(q: Tensor, loss: str = "exponential") -> Tensor:
     """
     if loss == "exponential":
         return torch.softmax(-q, -1)
-    return torch.exp(torch.nn.functional.logsigmoid(-q) - torch.logsumexp(_log_softplus(-q), -1, keepdim=True))
+    return torch.exp(
+        torch.nn.functional.logsigmoid(-q) - torch.logsumexp(_log_softplus(-q), -1, keepdim=True)
+    )
 
 
 def inverse_link(log_inverse_loss: Tensor, loss: str = "exponential") -> Tensor:
@@ -125,7 +127,9 @@ def _class_labels(outputs: Tensor, y: Any) -> Tensor:
             "k >= 2, and class indices [n], n >= 1"
         )
     if labels.is_floating_point() or labels.is_complex() or int(labels.min()) < 0 or int(labels.max()) >= k:
-        raise ValueError(f"labels y must be whole class indices from 0 to {k - 1}, got {torch.unique(labels)[:6].tolist()}")
+        raise ValueError(
+            f"labels y must be whole class indices from 0 to {k - 1}, got {torch.unique(labels)[:6].tolist()}"
+        )
     return labels.to(outputs.device, torch.int64)
 
 

@@ -88,5 +88,7 @@ def _parameter_norm(theta: dict[str, Tensor], norm: Norm) -> Tensor:
         return norm(torch.cat([p.reshape(-1) for p in theta.values()]))
     if len(theta) != 1 or next(iter(theta.values())).ndim != 2:
         shapes = {name: tuple(p.shape) for name, p in theta.items()}
-        raise ValueError(f"the {norm.name} norm is of one matrix, but the trained parameters are {shapes}; freeze the others")
+        raise ValueError(
+            f"the {norm.name} norm is of one matrix, but the trained parameters are {shapes}; freeze the others"
+        )
     return norm(next(iter(theta.values())))

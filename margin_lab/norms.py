@@ -45,6 +45,8 @@ class Norm:
 
 
 class L1(Norm):
+    """Sum of absolute values; dual: the largest one. Its direction moves one coordinate, the first of the largest."""
+
     name = "l1"
 
     def __call__(self, v: Tensor) -> Tensor:
@@ -72,6 +74,8 @@ class L1(Norm):
 
 
 class L2(Norm):
+    """Euclidean length, its own dual."""
+
     name = "l2"
 
     def __call__(self, v: Tensor) -> Tensor:
@@ -93,6 +97,8 @@ class L2(Norm):
 
 
 class LInf(Norm):
+    """Largest absolute value; dual: their sum. Its direction is ``-sign(g)``, 0 where ``g`` is 0."""
+
     name = "linf"
 
     def __call__(self, v: Tensor) -> Tensor:
@@ -171,8 +177,15 @@ def get_norm(norm: str | float | Norm) -> Norm:
     if isinstance(norm, str):
         if norm in _NAMED:
             return _NAMED[norm]
-        raise ValueError(f"unknown norm {norm!r}; use one of {', '.join(map(repr, _NAMED))} or a number p >= 1")
-    if isinstance(norm, bool) or not isinstance(norm, (int, float, np.number)) or math.isnan(norm) or norm < 1:
+        raise ValueError(
+            f"unknown norm {norm!r}; use one of {', '.join(map(repr, _NAMED))} or a number p >= 1"
+        )
+    if (
+        isinstance(norm, bool)
+        or not isinstance(norm, (int, float, np.number))
+        or math.isnan(norm)
+        or norm < 1
+    ):
         raise ValueError(f"a norm is a name or a number p >= 1, got {norm!r}")
     return {1: _NAMED["l1"], 2: _NAMED["l2"], math.inf: _NAMED["linf"]}.get(norm) or Lp(float(norm))
 
@@ -189,7 +202,9 @@ def _scaled_p_norm(v: Tensor, p: float) -> Tensor:
 
 def _matrix(v: Tensor) -> Tensor:
     if v.ndim < 2:
-        raise ValueError(f"the spectral norm needs a matrix, got shape {tuple(v.shape)}; use 'l2' for a vector")
+        raise ValueError(
+            f"the spectral norm needs a matrix, got shape {tuple(v.shape)}; use 'l2' for a vector"
+        )
     return v
 
 
