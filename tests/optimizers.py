@@ -17,7 +17,9 @@ import torch
 
 from margin_lab import optim
 
-BAD_LR = tuple(({"lr": lr}, "lr must be > 0 and finite, got") for lr in (0.0, -1.0, float("nan"), float("inf")))
+BAD_LR = tuple(
+    ({"lr": lr}, "lr must be > 0 and finite, got") for lr in (0.0, -1.0, float("nan"), float("inf"))
+)
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,12 @@ ROWS: tuple[Row, ...] = (
         "prgd-poly",
     ),
     _prgd(
-        optim.polynomial_radii(1.5),
-        optim.polynomial_periods(2, 0.5),
+        optim.polynomial_radii(0.8),
+        optim.polynomial_periods(3, 0.5),
         partial(
             reference.prgd,
-            radius=lambda k, R0, w: R0 * (k + 1) ** 1.5,
-            period=lambda k: round(2 * (k + 1) ** 0.5),
+            radius=lambda k, R0, w: R0 * (k + 1) ** 0.8,
+            period=lambda k: round(3 * (k + 1) ** 0.5),
         ),
         "prgd-eq7",
     ),
@@ -132,10 +134,19 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("dual", optim.DualAcceleration, reference.dual, run=("dual", {}), bad=BAD_LR),
     Row("steepest-l2", optim.SteepestDescent, reference.gd, needs_loss=True, bad=(*BAD_LR, *UNKNOWN_NORMS)),
-    Row("steepest-linf", partial(optim.SteepestDescent, norm="linf"), reference.steepest_sign, needs_loss=True),
-    Row("steepest-l1", partial(optim.SteepestDescent, norm="l1"), reference.steepest_coordinate, needs_loss=True),
+    Row(
+        "steepest-linf", partial(optim.SteepestDescent, norm="linf"), reference.steepest_sign, needs_loss=True
+    ),
+    Row(
+        "steepest-l1",
+        partial(optim.SteepestDescent, norm="l1"),
+        reference.steepest_coordinate,
+        needs_loss=True,
+    ),
     Row("steepest-l3", partial(optim.SteepestDescent, norm=3), reference.steepest_p(3), needs_loss=True),
-    Row("steepest-l1.5", partial(optim.SteepestDescent, norm=1.5), reference.steepest_p(1.5), needs_loss=True),
+    Row(
+        "steepest-l1.5", partial(optim.SteepestDescent, norm=1.5), reference.steepest_p(1.5), needs_loss=True
+    ),
 )
 
 RUNNABLE = tuple(row for row in ROWS if row.run)

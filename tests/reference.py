@@ -124,7 +124,11 @@ def dual(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "expone
     def weights(w: Array) -> Array:
         # grad L / L = -Z^T q for the exponential loss; q need not sum to 1 for others
         q = Z @ w
-        return np.exp(-q) / np.exp(-q).sum() if loss == "exponential" else (1 / (1 + np.exp(q))) / np.log1p(np.exp(-q)).sum()
+        return (
+            np.exp(-q) / np.exp(-q).sum()
+            if loss == "exponential"
+            else (1 / (1 + np.exp(q))) / np.log1p(np.exp(-q)).sum()
+        )
 
     path = [np.array(w0, dtype=float)]
     q = mu = weights(path[0])
@@ -165,7 +169,9 @@ def steepest_sign(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str 
     return _iterate(step, w0, steps)
 
 
-def steepest_coordinate(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential") -> Array:
+def steepest_coordinate(
+    Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential"
+) -> Array:
     """``w - lr (grad L)_j e_j``, ``j = argmax |grad L|``."""
 
     def step(w: Array) -> Array:

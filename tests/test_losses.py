@@ -147,9 +147,14 @@ def test_loss_and_its_log_agree_where_the_loss_is_ordinary() -> None:
     q = torch.linspace(-2, 3, 9, dtype=torch.float64)
     assert torch.allclose(log_loss(q, torch.ones(9)), torch.exp(-q).sum().log(), rtol=1e-14)
     assert torch.allclose(
-        log_loss(q, torch.ones(9), "logistic", "mean"), torch.nn.functional.softplus(-q).mean().log(), rtol=1e-14
+        log_loss(q, torch.ones(9), "logistic", "mean"),
+        torch.nn.functional.softplus(-q).mean().log(),
+        rtol=1e-14,
     )
-    F, y = torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 4
+    F, y = (
+        torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),
+        torch.arange(5) % 4,
+    )
     expected = torch.nn.functional.cross_entropy(F, y).log()
     assert torch.allclose(log_loss(F, y, "cross_entropy", "mean"), expected, rtol=1e-13)
 
@@ -167,7 +172,10 @@ def test_gradcheck(loss: str, reduction: str, shift: float) -> None:
     rng = torch.Generator().manual_seed(3)
     if loss == "cross_entropy":
         y = torch.tensor([0, 2, 1])
-        F = torch.randn(3, 3, dtype=torch.float64, generator=rng) + shift * torch.eye(3, dtype=torch.float64)[y]
+        F = (
+            torch.randn(3, 3, dtype=torch.float64, generator=rng)
+            + shift * torch.eye(3, dtype=torch.float64)[y]
+        )
     else:
         y = torch.tensor([1, -1, 1, 1])
         F = (torch.randn(4, dtype=torch.float64, generator=rng) + shift) * y
@@ -252,13 +260,38 @@ Y3 = np.ones(3)
 @pytest.mark.parametrize(
     ("outputs", "y", "kwargs", "words"),
     [
-        (Y3, Y3, {"loss": "hinge"}, "loss must be one of 'exponential', 'logistic', 'cross_entropy', got 'hinge'"),
+        (
+            Y3,
+            Y3,
+            {"loss": "hinge"},
+            "loss must be one of 'exponential', 'logistic', 'cross_entropy', got 'hinge'",
+        ),
         (Y3, Y3, {"reduction": "max"}, "reduction must be one of 'sum', 'mean', 'none', got 'max'"),
-        (np.array([1.0, np.nan]), Y3[:2], {}, r"outputs contains NaN or infinite values, the first at index \(1,\)"),
-        (np.array([np.inf, 1.0]), Y3[:2], {}, r"outputs contains NaN or infinite values, the first at index \(0,\)"),
-        (Y3, np.array([0, 1, 1]), {}, r"labels y must be -1 or \+1, got \[0.0, 1.0\]; for 0/1 labels pass 2 \* y - 1"),
+        (
+            np.array([1.0, np.nan]),
+            Y3[:2],
+            {},
+            r"outputs contains NaN or infinite values, the first at index \(1,\)",
+        ),
+        (
+            np.array([np.inf, 1.0]),
+            Y3[:2],
+            {},
+            r"outputs contains NaN or infinite values, the first at index \(0,\)",
+        ),
+        (
+            Y3,
+            np.array([0, 1, 1]),
+            {},
+            r"labels y must be -1 or \+1, got \[0.0, 1.0\]; for 0/1 labels pass 2 \* y - 1",
+        ),
         (Y3, np.array([1, np.nan, 1]), {}, r"labels y must be -1 or \+1"),
-        (Y3, np.ones(2), {}, r"outputs \(3,\) and y \(2,\) do not match; binary losses take outputs \[n\] or \[n, 1\]"),
+        (
+            Y3,
+            np.ones(2),
+            {},
+            r"outputs \(3,\) and y \(2,\) do not match; binary losses take outputs \[n\] or \[n, 1\]",
+        ),
         (np.ones((3, 0)), Y3, {}, r"outputs \(3, 0\) and y \(3,\) do not match"),
         (np.ones((2, 3, 1)), Y3, {}, r"outputs \(2, 3, 1\) and y \(3,\) do not match"),
         (np.ones(()), Y3, {}, r"outputs \(\) and y \(3,\) do not match"),
@@ -267,13 +300,43 @@ Y3 = np.ones(3)
         (["a", "b"], Y3[:2], {}, "outputs must be an array or tensor of numbers"),
         (Y3, ["a", "b", "c"], {}, "y must be an array or tensor of numbers"),
         (Y3, Y3.astype(int), {"loss": "cross_entropy"}, r"cross-entropy takes outputs \[n, k\], k >= 2"),
-        (np.ones((3, 1)), np.zeros(3, int), {"loss": "cross_entropy"}, r"outputs \(3, 1\) and y \(3,\) do not match"),
-        (np.ones((3, 2)), np.zeros(2, int), {"loss": "cross_entropy"}, r"outputs \(3, 2\) and y \(2,\) do not match"),
-        (np.ones((0, 2)), np.zeros(0, int), {"loss": "cross_entropy"}, r"outputs \(0, 2\) and y \(0,\) do not match"),
-        (np.ones((3, 2)), np.array([0, 1, 2]), {"loss": "cross_entropy"}, r"class indices from 0 to 1, got \[0, 1, 2\]"),
-        (np.ones((3, 2)), np.array([-1, 1, 1]), {"loss": "cross_entropy"}, r"class indices from 0 to 1, got \[-1, 1\]"),
+        (
+            np.ones((3, 1)),
+            np.zeros(3, int),
+            {"loss": "cross_entropy"},
+            r"outputs \(3, 1\) and y \(3,\) do not match",
+        ),
+        (
+            np.ones((3, 2)),
+            np.zeros(2, int),
+            {"loss": "cross_entropy"},
+            r"outputs \(3, 2\) and y \(2,\) do not match",
+        ),
+        (
+            np.ones((0, 2)),
+            np.zeros(0, int),
+            {"loss": "cross_entropy"},
+            r"outputs \(0, 2\) and y \(0,\) do not match",
+        ),
+        (
+            np.ones((3, 2)),
+            np.array([0, 1, 2]),
+            {"loss": "cross_entropy"},
+            r"class indices from 0 to 1, got \[0, 1, 2\]",
+        ),
+        (
+            np.ones((3, 2)),
+            np.array([-1, 1, 1]),
+            {"loss": "cross_entropy"},
+            r"class indices from 0 to 1, got \[-1, 1\]",
+        ),
         (np.ones((3, 2)), Y3, {"loss": "cross_entropy"}, r"class indices from 0 to 1, got \[1.0\]"),
-        (np.ones((3, 2)), ["a", "b", "c"], {"loss": "cross_entropy"}, "y must be an array or tensor of numbers"),
+        (
+            np.ones((3, 2)),
+            ["a", "b", "c"],
+            {"loss": "cross_entropy"},
+            "y must be an array or tensor of numbers",
+        ),
     ],
 )
 def test_errors(outputs: object, y: object, kwargs: dict[str, str], words: str) -> None:

@@ -111,7 +111,9 @@ def test_definition(name: str, norm: str | float) -> None:
 def test_scaling_the_parameters_changes_nothing(name: str, norm: str, exponent: float, seed: int) -> None:
     model, X, y = model_and_data(name, seed)
     margin = ml.normalized_margin(model, X, y, norm)
-    assert ml.normalized_margin(scaled(model, 10.0**exponent), X, y, norm) == pytest.approx(margin, rel=1e-11, abs=1e-15)
+    assert ml.normalized_margin(scaled(model, 10.0**exponent), X, y, norm) == pytest.approx(
+        margin, rel=1e-11, abs=1e-15
+    )
 
 
 @given(
@@ -175,7 +177,9 @@ def test_spectral_norm_of_the_one_trained_matrix() -> None:
     first, last = model[0], model[2]
     assert isinstance(first, nn.Linear)
     assert isinstance(last, nn.Linear)
-    with pytest.raises(ValueError, match=r"the spectral norm is of one matrix, .*'0.weight': \(6, 4\).*freeze the others"):
+    with pytest.raises(
+        ValueError, match=r"the spectral norm is of one matrix, .*'0.weight': \(6, 4\).*freeze the others"
+    ):
         ml.normalized_margin(model, X, y, "spectral")
     last.weight.requires_grad_(False)
     q = (model(X)[:, 0] * y).min().item()
@@ -218,7 +222,9 @@ def test_models_that_are_not_homogeneous_are_refused(name: str, scale: float) ->
     model = scaled(refused(name), scale)
     X, y = torch.randn(N, D, dtype=torch.float64), torch.ones(N)
     for f in (ml.normalized_margin, ml.smoothed_margin):
-        with pytest.raises(ValueError, match=r"Sequential is not homogeneous .* Remove biases beyond the first layer"):
+        with pytest.raises(
+            ValueError, match=r"Sequential is not homogeneous .* Remove biases beyond the first layer"
+        ):
             f(model, X, y)
 
 
@@ -330,7 +336,12 @@ def test_inputs_of_any_kind(kind: Callable[[np.ndarray], object]) -> None:
     [
         ("relu-2", np.ones((N, D)), np.zeros(N), r"labels y must be -1 or \+1, got \[0.0\]; for 0/1 labels"),
         ("relu-2", np.ones((N, D)), np.ones(N - 1), r"outputs \(9, 1\) and y \(8,\) do not match"),
-        ("relu-2", np.full((N, D), np.nan), np.ones(N), r"X contains NaN or infinite values, the first at index \(0, 0\)"),
+        (
+            "relu-2",
+            np.full((N, D), np.nan),
+            np.ones(N),
+            r"X contains NaN or infinite values, the first at index \(0, 0\)",
+        ),
         ("relu-2", np.ones((0, D)), np.ones(0), r"outputs \(0, 1\) and y \(0,\) do not match"),
         ("multiclass-2", np.ones((N, D)), np.full(N, 3), "class indices from 0 to 2, got"),
         ("multiclass-2", np.ones((N, D)), np.ones(N), "whole class indices from 0 to 2, got"),

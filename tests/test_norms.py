@@ -20,7 +20,9 @@ RTOL = 1e-12
 
 # Entries over sixteen orders of magnitude, with zeros and ties; the scale on top reaches the ends of float64.
 entries = st.one_of(
-    st.just(0.0), st.sampled_from([1.0, -1.0, 2.0]), st.floats(-10, 10).filter(lambda v: v == 0 or abs(v) > 1e-15)
+    st.just(0.0),
+    st.sampled_from([1.0, -1.0, 2.0]),
+    st.floats(-10, 10).filter(lambda v: v == 0 or abs(v) > 1e-15),
 )
 scales = st.sampled_from([1e-200, 1e-30, 1.0, 1e30, 1e200])
 seeds = st.integers(0, 2**32 - 1)
@@ -129,7 +131,9 @@ def test_p_near_its_ends_meets_the_named_norms() -> None:
     tie = torch.tensor([2.0, -2.0, 1.0], dtype=torch.float64)
     for p in (1.01, 1 + 1e-6, 1 + 1e-12):
         direction = get_norm(p).direction(tie)
-        torch.testing.assert_close(direction, torch.tensor([-0.5, 0.5, 0.0], dtype=torch.float64), rtol=0.02, atol=1e-9)
+        torch.testing.assert_close(
+            direction, torch.tensor([-0.5, 0.5, 0.0], dtype=torch.float64), rtol=0.02, atol=1e-9
+        )
         assert float(get_norm(p)(direction)) == pytest.approx(1, rel=1e-12)
 
 
@@ -169,7 +173,9 @@ def test_batches_have_their_own_radii(name: str) -> None:
     p = norm.project(v, radii)
     for i in range(3):
         for j in range(2):
-            torch.testing.assert_close(p[i, j], norm.project(v[i, j], float(radii[i, j])), rtol=1e-14, atol=1e-16)
+            torch.testing.assert_close(
+                p[i, j], norm.project(v[i, j], float(radii[i, j])), rtol=1e-14, atol=1e-16
+            )
     torch.testing.assert_close(norm.project(v, 0.5)[1, 1], norm.project(v[1, 1], 0.5), rtol=1e-14, atol=1e-16)
 
 
@@ -233,8 +239,12 @@ def test_errors() -> None:
             with pytest.raises(ValueError, match="radius must be > 0 and finite, got"):
                 get_norm(name).project(v, radius)
     for p in (3, "spectral"):
-        with pytest.raises(ValueError, match=r"no ball projection for the norm 'l?\w+'; 'l1', 'l2' and 'linf' have one"):
+        with pytest.raises(
+            ValueError, match=r"no ball projection for the norm 'l?\w+'; 'l1', 'l2' and 'linf' have one"
+        ):
             get_norm(p).project(v, 1.0)
     for f in (get_norm("spectral"), get_norm("spectral").dual, get_norm("spectral").direction):
-        with pytest.raises(ValueError, match=r"the spectral norm needs a matrix, got shape \(3,\); use 'l2' for a vector"):
+        with pytest.raises(
+            ValueError, match=r"the spectral norm needs a matrix, got shape \(3,\); use 'l2' for a vector"
+        ):
             f(v)

@@ -22,10 +22,14 @@ STEPS = 40
 every_row = pytest.mark.parametrize("row", ROWS, ids=ids(ROWS))
 
 
-def tensors(w0: np.ndarray, splits: tuple[int, ...], dtype: torch.dtype = torch.float64) -> list[torch.nn.Parameter]:
+def tensors(
+    w0: np.ndarray, splits: tuple[int, ...], dtype: torch.dtype = torch.float64
+) -> list[torch.nn.Parameter]:
     """``w0`` cut into parameters of the given sizes; the second one as a row, since shapes must not matter."""
     parts = torch.tensor(w0, dtype=dtype).split(list(splits))
-    return [torch.nn.Parameter(p.clone().reshape(1, -1) if i == 1 else p.clone()) for i, p in enumerate(parts)]
+    return [
+        torch.nn.Parameter(p.clone().reshape(1, -1) if i == 1 else p.clone()) for i, p in enumerate(parts)
+    ]
 
 
 def closure_of(
@@ -44,7 +48,11 @@ def closure_of(
 
 
 def walk(
-    optimizer: torch.optim.Optimizer, params: list[torch.nn.Parameter], Z: np.ndarray, steps: int, needs_loss: bool
+    optimizer: torch.optim.Optimizer,
+    params: list[torch.nn.Parameter],
+    Z: np.ndarray,
+    steps: int,
+    needs_loss: bool,
 ) -> np.ndarray:
     """The trajectory ``[steps + 1, d]``; without a closure where none is needed."""
     closure = closure_of(optimizer, params, Z)
@@ -190,7 +198,9 @@ def test_a_gradient_that_is_not_finite_leaves_everything_as_it_was(row: Row, bad
         params[0].grad[1] = bad
         return value
 
-    with pytest.raises(ml.DivergedError, match=r"the gradient is not finite .*train through margin_lab.log_loss, lower lr"):
+    with pytest.raises(
+        ml.DivergedError, match=r"the gradient is not finite .*train through margin_lab.log_loss, lower lr"
+    ):
         optimizer.step(poisoned)
     assert all(torch.equal(p, b) for p, b in zip(params, before, strict=True))
     assert str(optimizer.state_dict()) == state
@@ -207,7 +217,9 @@ def test_a_loss_that_is_not_finite(row: Row, value: float) -> None:
     optimizer = row.make(params, lr=row.lr)
     closure = closure_of(optimizer, params, Z)
     before = params[0].detach().clone()
-    with pytest.raises(ml.DivergedError, match=rf"{type(optimizer).__name__}: the loss is not finite \(log loss {value}\)"):
+    with pytest.raises(
+        ml.DivergedError, match=rf"{type(optimizer).__name__}: the loss is not finite \(log loss {value}\)"
+    ):
         optimizer.step(lambda: torch.full_like(closure(), value))
     assert torch.equal(params[0], before)
 
@@ -231,9 +243,13 @@ def test_the_loss_is_asked_for_where_it_is_needed(row: Row) -> None:
         optimizer.step(lambda: None)
         return
     name = type(optimizer).__name__
-    with pytest.raises(ValueError, match=rf"{name} needs the loss itself: call step\(closure\) with a closure that clears"):
+    with pytest.raises(
+        ValueError, match=rf"{name} needs the loss itself: call step\(closure\) with a closure that clears"
+    ):
         optimizer.step()
-    with pytest.raises(ValueError, match=f"{name} needs the loss itself, but the closure returned None; let it return"):
+    with pytest.raises(
+        ValueError, match=f"{name} needs the loss itself, but the closure returned None; let it return"
+    ):
         optimizer.step(lambda: None)
 
 
@@ -262,7 +278,9 @@ def test_mixed_dtypes_are_refused(row: Row) -> None:
     optimizer = row.make(params, lr=row.lr)
     for p in params:
         p.grad = torch.ones_like(p)
-    with pytest.raises(ValueError, match="all parameters must share one dtype and device, since norms are joint"):
+    with pytest.raises(
+        ValueError, match="all parameters must share one dtype and device, since norms are joint"
+    ):
         optimizer.step(lambda: 0.0)
 
 
@@ -322,7 +340,9 @@ def test_steepest_descent_takes_the_step_of_equation_1(norm: str | float) -> Non
 @pytest.mark.parametrize("shapes", [[(4,)], [(2, 2), (2, 2)], [(2, 2, 2)]])
 def test_the_spectral_norm_takes_one_matrix(shapes: list[tuple[int, ...]]) -> None:
     params = [torch.nn.Parameter(torch.ones(shape)) for shape in shapes]
-    with pytest.raises(ValueError, match=r"the spectral norm is of one matrix, got parameters of shapes \[\(\d"):
+    with pytest.raises(
+        ValueError, match=r"the spectral norm is of one matrix, got parameters of shapes \[\(\d"
+    ):
         optim.SteepestDescent(params, norm="spectral")
 
 
