@@ -84,7 +84,8 @@ def run_linear(
     if run.status == "diverged":
         raise DivergedError(
             f"{method} with lr={run.settings['lr']} diverged at step {run.diverged_at} "
-            f"(log loss {float(run.log_loss[-1]):.3g} before it); lower lr, grow the radius more slowly, or use sweep_linear, which records such runs as diverged"
+            f"(log loss {float(run.log_loss[-1]):.3g} before it); "
+            "lower lr, grow the radius more slowly, or use sweep_linear, which records such runs as diverged"
         )
     return run
 
