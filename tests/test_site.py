@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from browser import Watched, open_browser
+from built_site import PAGES, SITE
 
 from margin_lab.quiz import Question, Quiz
 
-SITE = Path(__file__).resolve().parent.parent / "_build/html"
-PAGES = sorted(
-    path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "_static" not in path.parts
-)
-REDIRECTS = [
-    name for name in PAGES if 'http-equiv="refresh"' in (SITE / name).read_text(encoding="utf-8").lower()
-]
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.xdist_group("site"),
@@ -26,6 +18,7 @@ SETTLED = """async () => {
   if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise;
   await document.fonts.ready;
 }"""
+WIDGETS_DRAWN = "[...document.querySelectorAll('[data-widget]')].every(w => w.dataset.state)"
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +28,12 @@ def chromium():
 
 
 @pytest.mark.skipif(not PAGES, reason="the book is not built: make book")
-@pytest.mark.parametrize("name", [name for name in PAGES if name not in REDIRECTS])
+@pytest.mark.parametrize("name", PAGES)
 def test_page_is_quiet_complete_and_self_contained(chromium, name):
     watched = Watched(chromium, offline=True)
     page = watched.open_file(SITE / name)
     page.evaluate(SETTLED)
+    page.wait_for_function(WIDGETS_DRAWN)
     watched.assert_clean()
     assert "{{" not in page.locator("body").inner_text(), "a substitution that was not made"
     assert page.locator("mjx-merror").count() == 0, "a formula that MathJax cannot read"

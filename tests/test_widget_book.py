@@ -1,25 +1,16 @@
-"""The built book in a real browser: every page from ``file://`` with the network cut. ``make book`` builds it."""
+"""The widgets of the built book in a real browser, from ``file://`` with the network cut."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from browser import Watched, Widget, open_browser
+from built_site import PAGES, SITE, WITH_WIDGET
 
 pytestmark = pytest.mark.browser
-
-SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
-# Folders with an underscore hold the theme's own files, among them templates that are no pages; index.html only
-# sends the reader on.
-FOUND = sorted(SITE.rglob("*.html")) if SITE.is_dir() else []
-TEXTS = {p: p.read_text(encoding="utf-8") for p in FOUND if not p.relative_to(SITE).parts[0].startswith("_")}
-PAGES = [p for p, text in TEXTS.items() if 'http-equiv="refresh"' not in text.lower()]
-WITH_WIDGET = [p for p in PAGES if "data-widget=" in TEXTS[p]]
-NAMES = [str(p.relative_to(SITE)) for p in PAGES]
 
 if not PAGES:
     pytest.skip("the book is not built: run `make book` first", allow_module_level=True)
@@ -31,18 +22,7 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_page_is_quiet_and_stays_at_home(chromium: Any, name: str) -> None:
-    watched = Watched(chromium, offline=True)
-    page = watched.open_file(SITE / name)
-    page.evaluate("() => window.MathJax?.startup?.promise")  # fonts and formulas are requests, too
-    page.wait_for_function("[...document.querySelectorAll('[data-widget]')].every(w => w.dataset.state)")
-    page.wait_for_timeout(100)
-    watched.assert_clean()
-    watched.context.close()
-
-
-@pytest.mark.parametrize("name", [str(p.relative_to(SITE)) for p in WITH_WIDGET])
+@pytest.mark.parametrize("name", WITH_WIDGET)
 def test_every_slider_moves_its_plot(chromium: Any, name: str) -> None:
     watched = Watched(chromium, offline=True)
     page = watched.open_file(SITE / name)
@@ -63,7 +43,7 @@ def test_every_slider_moves_its_plot(chromium: Any, name: str) -> None:
     watched.context.close()
 
 
-@pytest.mark.parametrize("name", [str(p.relative_to(SITE)) for p in WITH_WIDGET])
+@pytest.mark.parametrize("name", WITH_WIDGET)
 def test_page_adds_little(name: str) -> None:
     """What a page with a widget brings beyond the shared ``_static``: its HTML and its pictures."""
     page = SITE / name
@@ -73,7 +53,7 @@ def test_page_adds_little(name: str) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", [str(p.relative_to(SITE)) for p in WITH_WIDGET])
+@pytest.mark.parametrize("name", WITH_WIDGET)
 def test_widget_fits_a_telephone(chromium: Any, name: str, theme: str) -> None:
     watched = Watched(chromium, offline=True, width=360, height=740, color_scheme=theme)
     page = watched.open_file(SITE / name)
