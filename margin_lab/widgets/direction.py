@@ -128,10 +128,10 @@ def _margins() -> Panel:
     ]
     return Panel(
         "margins",
-        "Normalised margin in three norms",
+        "Normalised margin in three norms (positive: all samples right)",
         Axis("angle of w (degrees)", domain=(float(ANGLES[0]), float(ANGLES[-1]))),
         Axis("smallest margin / norm of w", domain=(-0.7, 1.2)),
         (*curves, *now),
-        rules=(Rule(0.0, "separates above"),),
+        rules=(Rule(0.0),),
         aspect=0.55,
     )
