@@ -2,7 +2,22 @@
 
 from margin_lab.widgets.base import InteractiveFigure
 from margin_lab.widgets.controls import Choice, Slider
+from margin_lab.widgets.direction import direction
 from margin_lab.widgets.panels import INK, MUTED, Axis, Panel, Rule, Series
 from margin_lab.widgets.prgd import prgd
+from margin_lab.widgets.step_size import step_size
 
-__all__ = ["INK", "MUTED", "Axis", "Choice", "InteractiveFigure", "Panel", "Rule", "Series", "Slider", "prgd"]
+__all__ = [
+    "INK",
+    "MUTED",
+    "Axis",
+    "Choice",
+    "InteractiveFigure",
+    "Panel",
+    "Rule",
+    "Series",
+    "Slider",
+    "direction",
+    "prgd",
+    "step_size",
+]
