@@ -201,16 +201,24 @@ def solve(A: Tensor, b: Tensor) -> Tensor:
 def conjugate_gradients(
     UJ: Tensor, r: Tensor, sigma: float, rtol: float, max_steps: int
 ) -> tuple[Tensor, int]:
-    """Solve the Newton system to a relative residual of ``rtol``: two products with U_J a step."""
+    """Solve the Newton system to a relative residual of ``rtol``: two products with U_J a step.
+
+    Preconditioned by the diagonal, without which columns of different scale do not get solved. Not where U_J has few rows: the
+    system is then the identity plus a matrix of low rank, CG ends by itself after ``k + 1`` steps, and a diagonal spoils that.
+    """
+    k, d = UJ.shape
+    diagonal = 1 + sigma * (UJ * UJ).sum(0) if 2 * k >= d else torch.ones_like(r)
     x, res = torch.zeros_like(r), -r
-    p, rho, steps = res.clone(), res @ res, 0
-    goal = rtol * rtol * rho
-    while steps < max_steps and bool(rho > goal):
+    p = res / diagonal
+    rho, steps = res @ p, 0
+    goal = rtol * torch.linalg.vector_norm(r)
+    while steps < max_steps and bool(torch.linalg.vector_norm(res) > goal):
         hp = p + sigma * ((UJ @ p) @ UJ)
         a = rho / (p @ hp)
         x, res, old = x + a * p, res - a * hp, rho
-        rho = res @ res
-        p = res + (rho / old) * p
+        z = res / diagonal
+        rho = res @ z
+        p = z + (rho / old) * p
         steps += 1
     return x, steps
 
