@@ -27,8 +27,9 @@ def log_loss(outputs: Any, y: Any, loss: str = "exponential", reduction: str = "
     """Natural log of the training loss, differentiable and exact at any loss.
 
     Args:
-        outputs: model outputs ``[n]`` or ``[n, 1]`` for the two binary losses, ``[n, k]`` for cross-entropy.
-        y: labels ``[n]``: -1 or +1 for the binary losses, class indices ``0 .. k-1`` for cross-entropy.
+        outputs: model outputs ``[n]`` or ``[n, 1]``, or ``[n, k]`` for k >= 2 classes. Cross-entropy needs k of them; the two
+            others then take the multiclass margin ``f_y - max_{j != y} f_j``.
+        y: labels ``[n]``: -1 or +1 for one output, class indices ``0 .. k-1`` for k.
         loss: ``"exponential"``, ``"logistic"`` or ``"cross_entropy"``.
         reduction: ``"sum"`` or ``"mean"`` over samples *before* the log; ``"none"`` gives each sample's log loss ``[n]``.
 
