@@ -67,6 +67,8 @@ class Search:
         if self.status == "running":
             if self.gap <= self.tol:
                 self.status = "certified"
+            elif self.lower > 0 and self.upper - self.lower <= self.lower_error + self.upper_error:
+                self.status = "rounding floor"
             elif self.upper <= ZERO * self.upper_error and self.lower <= 10 * self.lower_error:
                 self.status = "not separable"
             elif self.products >= self.budget:
