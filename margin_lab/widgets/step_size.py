@@ -49,8 +49,8 @@ def step_size() -> InteractiveFigure:
     overflows stops there, with a mark.
 
     Example:
-        >>> from margin_lab.widgets.step_size import step_size
-        >>> step_size()
+        >>> import margin_lab as ml
+        >>> ml.widgets.step_size()
         InteractiveFigure('step_size', 168 settings)
     """
     return InteractiveFigure(
