@@ -258,7 +258,9 @@ def test_the_loss_is_asked_for_where_it_is_needed(row: Row) -> None:
 BAD = [(row, kwargs, words) for row in ROWS for kwargs, words in row.bad]
 
 
-@pytest.mark.parametrize(("row", "kwargs", "words"), BAD, ids=[f"{r.name}-{k}" for r, k, _ in BAD])
+@pytest.mark.parametrize(
+    ("row", "kwargs", "words"), BAD, ids=[f"{i}-{r.name}-{'-'.join(k)}" for i, (r, k, _) in enumerate(BAD)]
+)
 def test_bad_inputs(row: Row, kwargs: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         row.make(tensors(start(row, 0), (4,)), **kwargs)
