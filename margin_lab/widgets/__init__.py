@@ -5,6 +5,7 @@ from margin_lab.widgets.controls import Choice, Slider
 from margin_lab.widgets.direction import direction
 from margin_lab.widgets.panels import INK, MUTED, Axis, Panel, Rule, Series
 from margin_lab.widgets.prgd import prgd
+from margin_lab.widgets.radius import radius
 from margin_lab.widgets.step_size import step_size
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Slider",
     "direction",
     "prgd",
+    "radius",
     "step_size",
 ]
