@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from typing import Any
 
 from margin_lab.checks import choice
 from margin_lab.palette import COLORS, DASHES, LABELS
+from margin_lab.picture import inline_image, png
 
 # Book column: 7 in at 100 dots an inch is the width of the text; higher dpi keeps it sharp on dense screens.
 WIDTH = 7.0
-_DPI = 160
+_DPI = 144
 
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -71,17 +69,11 @@ class Shown:
 
     def png(self) -> bytes:
         """The figure as PNG."""
-        buffer = io.BytesIO()
-        self.fig.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-        return buffer.getvalue()
+        return png(self.fig, _DPI)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        data = base64.b64encode(self.png()).decode()
         width = round(self.fig.get_figwidth() * 100)
-        image = (
-            f'<img class="ml-figure" alt="{html.escape(self.alt)}" style="width:100%;max-width:{width}px" '
-            f'src="data:image/png;base64,{data}">'
-        )
+        image = inline_image(self.fig, self.alt, _DPI, "ml-figure", f"width:100%;max-width:{width}px")
         return {"text/html": image, "text/plain": self.alt}
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from margin_lab.picture import inline_image
 from margin_lab.widgets.pack import Frame
 from margin_lab.widgets.panels import INK, MUTED, Panel, Series
 
@@ -44,10 +42,7 @@ def fallback_image(frame: Frame, panels: Sequence[Panel], alt: str) -> str:
         axes.tick_params(labelsize=7)
         if any(s.label for s in panel.series):
             axes.legend(fontsize=7, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    picture = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img class="ml-fallback" alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{picture}">'
+    return inline_image(figure, alt, figure.dpi, "ml-fallback")
 
 
 def _scale(axes: Any, panel: Panel) -> None:

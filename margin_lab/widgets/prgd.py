@@ -38,7 +38,7 @@ def prgd() -> InteractiveFigure:
     Example:
         >>> import margin_lab as ml
         >>> ml.widgets.prgd()
-        InteractiveFigure('prgd', 324 settings)
+        InteractiveFigure('prgd', 243 settings)
     """
     return InteractiveFigure(
         "prgd",
@@ -52,7 +52,7 @@ def prgd() -> InteractiveFigure:
                 scale="log",
                 offset=1.0,
             ),
-            Slider("period", "Period (iterations per cycle)", (3, 5, 10, 20), 5, integer=True),
+            Slider("period", "Period (iterations per cycle)", (3, 5, 10), 5, integer=True),
             Slider("lr", "Step size", (0.3, 1.0, 2.0), 1.0, scale="log"),
             Choice("data", "Data", {name: label for name, (label, _) in _DATA.items()}),
         ],
