@@ -1,0 +1,298 @@
+"""Every way to a certified l2 margin that chapter 5 compares, on four kinds of data: products, CPU seconds, the gap proved.
+
+    OMP_NUM_THREADS=1 python benchmarks/compare_solvers.py [--largest 20000] [--budget 5]
+
+Writes ``book/_static/recorded/compare_solvers.json``, which the chapter shows. Nothing is asserted about time. Every answer's
+gap is evaluated by the same two products from the solver's own ``w`` and weights; methods without weights are measured against
+the ruler, and marked. Clarabel is skipped where it is not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import margin_lab as ml
+from margin_lab.datasets import Dataset
+
+TARGETS = (1e-4, 1e-8, 1e-12)
+SIZES = ((50, 10), (200, 50), (50, 2000), (2000, 100), (20_000, 100), (100_000, 100))
+OUT = Path(__file__).resolve().parent.parent / "book/_static/recorded/compare_solvers.json"
+# Pairs of products are stopped at this many, and at what the time budget allows.
+MOST_PRODUCTS = 20_000
+# LIBSVM's iterations on small and on large data: one costs a column of the kernel matrix.
+SMO_STEPS = (200_000, 10_000)
+
+
+def spanning(n: int, d: int, seed: int) -> Dataset:
+    return ml.datasets.prescribed_support(min(d, 10, n), n, min(d, 10), seed=seed)
+
+
+def generic(n: int, d: int, seed: int) -> Dataset:
+    return ml.datasets.gaussian(n, d, seed)
+
+
+def badly_scaled(n: int, d: int, seed: int) -> Dataset:
+    data = generic(n, d, seed)
+    X = data.X * 10 ** np.random.default_rng(seed).uniform(-2, 2, d)
+    return Dataset(X / np.linalg.norm(X, axis=1).max(), data.y, "columns scaled by up to 100 either way")
+
+
+def near_duplicates(n: int, d: int, seed: int) -> Dataset:
+    base = generic(n // 5, d, seed)
+    noise = 1e-4 * np.random.default_rng(seed).standard_normal((5 * (n // 5), d)) / np.sqrt(d)
+    Z = np.repeat(base.Z, 5, 0) + noise
+    return Dataset(Z / np.linalg.norm(Z, axis=1).max(), np.ones(len(Z)), "every sample five times, nearly")
+
+
+KINDS = {
+    "spanning": spanning,
+    "Gaussian": generic,
+    "badly scaled": badly_scaled,
+    "near-duplicates": near_duplicates,
+}
+
+
+def bounds(Z: np.ndarray, w: np.ndarray, p: np.ndarray | None) -> tuple[float, float]:
+    """``min Zw / ||w||`` and ``||Z'p||``: all that a solver is believed."""
+    lower = float((Z @ w).min() / np.linalg.norm(w)) if w.any() else 0.0
+    return lower, float(np.linalg.norm(p @ Z) / p.sum()) if p is not None and p.sum() > 0 else float("inf")
+
+
+def certify(Z: np.ndarray, run: ml.Run) -> np.ndarray:
+    """Best upper bounds so far of a run's own softmax weights, and for dual acceleration ``(q_min + log n) / ||w||``."""
+    q = run.w @ Z.T
+    p = np.exp(q.min(1, keepdims=True) - q)
+    upper = np.linalg.norm(p @ Z, axis=1) / p.sum(1)
+    if run.method == "dual":
+        upper = np.minimum(upper, (q.min(1) + np.log(len(Z))) / np.maximum(run.norm, 1e-300))
+    return np.minimum.accumulate(upper)
+
+
+def iterative(method: str, **options: Any) -> Callable[..., list[dict[str, Any]]]:
+    """Run once, read off when the certified gap passed each target; seconds in proportion to the iterations."""
+
+    def solve(data: Dataset, budget: float) -> list[dict[str, Any]]:
+        start = time.process_time()
+        ml.run_linear(data.X, data.y, method, 20, **options)
+        each = (time.process_time() - start) / 20
+        steps = int(min(MOST_PRODUCTS, max(50, budget / each)))
+        warmup = 1000 if method == "prgd" else 0
+        start = time.process_time()
+        run = ml.run_linear(data.X, data.y, method, steps, **options)
+        seconds = time.process_time() - start
+        upper = run.upper_bound if method == "certified" else certify(data.Z, run)
+        lower = np.maximum.accumulate(run.margin)
+        gap = np.where(lower > 0, (upper - lower) / np.where(lower > 0, lower, 1), np.inf)
+        work = run.steps + warmup
+        rows = []
+        for target in TARGETS:
+            hit = np.flatnonzero(gap <= target)
+            k = hit[0] if len(hit) else -1
+            rows.append(
+                {
+                    "reached": bool(len(hit)),
+                    "gap": float(gap[k]),
+                    "products": int(work[k]),
+                    "seconds": seconds * work[k] / work[-1],
+                    "status": run.status,
+                }
+            )
+        return rows
+
+    return solve
+
+
+def direct(
+    solver: Callable[..., tuple[np.ndarray, np.ndarray | None, float | None, str]],
+) -> Callable[..., Any]:
+    """Call a solver once for each target."""
+
+    def solve(data: Dataset, budget: float) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for target in TARGETS:
+            if rows and rows[-1]["seconds"] > budget and not rows[-1]["reached"]:
+                rows.append(rows[-1])
+                continue
+            start = time.process_time()
+            w, p, products, status = solver(data, target)
+            seconds = time.process_time() - start
+            lower, upper = bounds(data.Z, w, p)
+            # no relative gap below the rounding of the products that prove it
+            gap = max((upper - lower) / lower, np.finfo(float).eps / lower) if lower > 0 else float("inf")
+            rows.append(
+                {
+                    "reached": bool(gap <= target),
+                    "gap": gap,
+                    "products": products,
+                    "seconds": seconds,
+                    "status": status,
+                    "lower": lower,
+                }
+            )
+        return rows
+
+    return solve
+
+
+def ruler(method: str) -> Callable[..., Any]:
+    def solve(data: Dataset, tol: float) -> tuple[Any, Any, Any, str]:
+        sol = ml.hard_margin(data.X, data.y, tol=tol, method=method)
+        return sol.w, sol.dual, sol.products, sol.status
+
+    return solve
+
+
+def libsvm(data: Dataset, tol: float) -> tuple[Any, Any, Any, str]:
+    from sklearn.svm import SVC
+
+    n = len(data.Z)
+    model = SVC(kernel="linear", C=1e10, tol=max(tol, 1e-10), max_iter=SMO_STEPS[len(data.Z) > 2000])
+    status = fit(model, data.Z)
+    return (
+        model.coef_.ravel(),
+        np.bincount(model.support_ % n, np.abs(model.dual_coef_.ravel()), n),
+        None,
+        status,
+    )
+
+
+def liblinear(data: Dataset, tol: float) -> tuple[Any, Any, Any, str]:
+    from sklearn.svm import LinearSVC
+
+    model = LinearSVC(
+        C=1e10, loss="hinge", tol=max(tol, 1e-10), max_iter=2000, fit_intercept=False, random_state=0
+    )
+    status = fit(model, data.Z)
+    return model.coef_.ravel(), None, None, status
+
+
+def fit(model: Any, Z: np.ndarray) -> str:
+    """Fit on (z, +1) and (-z, -1), which forces the bias to zero."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(np.vstack([Z, -Z]), np.repeat([1, -1], len(Z)))
+    return "warned" if caught else "silent"
+
+
+def interior_point(data: Dataset, tol: float) -> tuple[Any, Any, Any, str]:
+    import clarabel
+    from scipy import sparse
+
+    n, d = data.Z.shape
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = max(tol / 10, 1e-12)
+    A, cones = sparse.csc_matrix(-data.Z), [clarabel.NonnegativeConeT(n)]
+    out = clarabel.DefaultSolver(
+        sparse.csc_matrix(sparse.eye_array(d)), np.zeros(d), A, -np.ones(n), cones, settings
+    ).solve()
+    return np.array(out.x), np.maximum(np.array(out.z), 0), None, str(out.status)
+
+
+METHODS = {
+    "NGD": iterative("ngd"),
+    "PRGD": iterative("prgd"),
+    "dual acceleration": iterative("dual"),
+    "certified, radius": iterative("certified", form="radius"),
+    "certified, KL-proximal": iterative("certified", form="kl"),
+    "certified (default)": iterative("certified"),
+    "hard_margin, NNLS": direct(ruler("nnls")),
+    "hard_margin, proximal": direct(ruler("proximal")),
+    "LIBSVM (SVC)": direct(libsvm),
+    "LIBLINEAR (LinearSVC)": direct(liblinear),
+    "Clarabel": direct(interior_point),
+}
+
+
+def contest(kind: str, n: int, d: int, seed: int, budget: float) -> dict[str, Any]:
+    data = KINDS[kind](n, d, seed)
+    exact = ml.hard_margin(data.X, data.y, tol=1e-13)
+    n, d = data.X.shape
+    print(f"{kind} {n}x{d}: gamma* {exact.margin:.3g}, gap {exact.gap:.0e}", flush=True)
+    methods: dict[str, Any] = {}
+    for name, solve in METHODS.items():
+        try:
+            rows = solve(data, budget)
+        except ModuleNotFoundError as error:
+            methods[name] = {"missing": str(error.name)}
+            continue
+        for row in rows:
+            if "lower" in row:
+                row["error"] = 1 - row.pop("lower") / exact.margin
+        methods[name] = rows
+        print(f"  {name:24s}", *(f"{r['gap']:.0e} {r['seconds']:.3g}s" for r in rows), flush=True)
+    return {
+        "kind": kind, "n": n, "d": d, "margin": exact.margin, "gap": exact.gap, "support": len(exact.support),
+        "methods": methods,
+    }  # fmt: skip
+
+
+def provenance(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = ("numpy", "scipy", "torch", "scikit-learn", "clarabel")
+    installed = {d.metadata["Name"].lower() for d in metadata.distributions()}
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=OUT.parent
+    )
+    return {
+        "command": "OMP_NUM_THREADS=1 python benchmarks/compare_solvers.py "
+        f"--largest {arguments.largest} --budget {arguments.budget:g}",
+        "date": dt.date.today().isoformat(),
+        "seed": 0,
+        "budget_seconds": arguments.budget,
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one thread used; CPU seconds",
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in names if name in installed},
+        "commit": commit.stdout.strip() or None,
+    }
+
+
+def finite(value: Any) -> Any:
+    """JSON has no infinity: a gap that nothing proves is null."""
+    if isinstance(value, dict):
+        return {key: finite(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    return (
+        float(value)
+        if isinstance(value, float) and np.isfinite(value)
+        else None
+        if isinstance(value, float)
+        else value
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--largest", type=int, default=20_000)
+    parser.add_argument("--budget", type=float, default=5.0, help="CPU seconds for each iterative method")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    record: dict[str, Any] = {"provenance": provenance(arguments), "targets": TARGETS, "results": []}
+    for solver in (libsvm, liblinear):  # imports
+        solver(generic(20, 5, 0), 1e-2)
+    for n, d in SIZES:
+        if n > arguments.largest:
+            continue
+        for kind in KINDS:
+            record["results"].append(contest(kind, n, d, 0, arguments.budget))
+            OUT.write_text(json.dumps(finite(record), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
