@@ -39,13 +39,13 @@ def direction() -> InteractiveFigure:
         >>> import margin_lab as ml
         >>> from margin_lab.widgets.direction import direction
         >>> direction()
-        InteractiveFigure('direction', 122 settings)
+        InteractiveFigure('direction', 242 settings)
     """
     return InteractiveFigure(
         "direction",
         title="Turn the direction: one w, three margins",
         controls=[
-            Slider("angle", "Angle of w (degrees)", tuple(np.arange(-30.0, 91.0, 2.0).tolist()), 70.0),
+            Slider("angle", "Angle of w (degrees)", tuple(np.arange(-30.0, 91.0).tolist()), 70.0),
             Choice("data", "Data", {name: label for name, (label, _, _) in _DATA.items()}),
         ],
         panels=[_plane(), _margins()],
@@ -130,7 +130,7 @@ def _margins() -> Panel:
         "margins",
         "Normalised margin in three norms (positive: all samples right)",
         Axis("angle of w (degrees)", domain=(float(ANGLES[0]), float(ANGLES[-1]))),
-        Axis("smallest margin / norm of w", domain=(-0.7, 1.2)),
+        Axis("smallest margin / norm of w", domain=(-0.7, 1.4)),
         (*curves, *now),
         rules=(Rule(0.0),),
         aspect=0.55,
