@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -30,6 +31,10 @@ InteractiveFigure("slow", title="Slow", controls=[Slider("a", "A", (0, 100), 0)]
 """
 
 
+# The chapters' other widgets, each with a slider to move.
+OTHERS = {"direction": "angle", "radius": "c", "step_size": "lr"}
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     chromium_path()  # skip before a server is started
@@ -37,6 +42,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     (folder / "notebooks").mkdir()
     cells = [
         "import margin_lab as ml\nml.widgets.prgd()",
+        *(f"ml.widgets.{name}()" for name in OTHERS),
         "from widget_toys import toy\nfigure = toy()\nfigure",
         "figure",
         SLOW,
@@ -121,6 +127,21 @@ def test_number_box_takes_any_value(prgd: Widget) -> None:
     assert_frames_equal(prgd.state().frame, compute([prgd.state().setting])[0], rtol=1e-9)
     prgd.root.get_by_role("button", name="Reset").click()
     assert_live(prgd, "growth", 1.2)
+
+
+@pytest.mark.parametrize(("name", "slider"), OTHERS.items())
+def test_every_widget_recomputes_any_value(lab: Watched, name: str, slider: str) -> None:
+    widget = lab.widget(name)
+    shown = import_module(f"margin_lab.widgets.{name}")
+    grid = next(c.values for c in getattr(shown, name)().controls if c.name == slider)
+    for move in (lambda: widget.drag(slider, 0.5, 0.63), lambda: widget.press(slider, "ArrowLeft", times=3)):
+        before = widget.state().setting[slider]
+        move()
+        value = float(widget.control(slider).locator("input[type=number]").input_value())
+        assert value not in (before, *grid)
+        assert_live(widget, slider, value)
+        assert_frames_equal(widget.state().frame, shown.compute([widget.state().setting])[0], rtol=1e-9)
+    lab.assert_no_widget_failed()
 
 
 def test_delay_is_measured(prgd: Widget, record_property: Callable[[str, object], None]) -> None:
