@@ -8,7 +8,7 @@ import io
 from typing import Any
 
 # Enough for a dozen hues with their smoothed edges; a third of the size of full colour.
-_COLORS = 128
+_COLORS = 80
 
 
 def png(figure: Any, dpi: float) -> bytes:

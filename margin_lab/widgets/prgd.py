@@ -38,7 +38,7 @@ def prgd() -> InteractiveFigure:
     Example:
         >>> import margin_lab as ml
         >>> ml.widgets.prgd()
-        InteractiveFigure('prgd', 243 settings)
+        InteractiveFigure('prgd', 216 settings)
     """
     return InteractiveFigure(
         "prgd",
@@ -47,7 +47,7 @@ def prgd() -> InteractiveFigure:
             Slider(
                 "growth",
                 "Radius growth per cycle",
-                (1.01, 1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0, 3.0),
+                (1.01, 1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0),
                 1.2,
                 scale="log",
                 offset=1.0,
