@@ -122,7 +122,7 @@ def test_show_gives_a_reproducible_png_of_book_width() -> None:
     png = drawn()
     assert png.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", png[16:24])
-    assert (width, height) == (7 * 160, 160)
+    assert (width, height) == (7 * 144, 144)
     assert drawn() == png
     assert b"Software" not in png
 

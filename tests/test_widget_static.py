@@ -128,7 +128,7 @@ def test_prgd_snaps_to_the_grid_and_says_so(prgd: Widget) -> None:
     assert prgd.control("growth").locator("input[type=number]").input_value() == "1.5"
     assert prgd.paths("gap") != before
     prgd.type("growth", "100")  # beyond the end
-    assert prgd.state().setting["growth"] == 3
+    assert prgd.state().setting["growth"] == 2
     prgd.type("growth", "1.05")  # on the grid: nothing to say
     assert prgd.state().setting["growth"] == 1.05
     assert "nearest" not in prgd.status()
