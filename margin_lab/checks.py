@@ -18,7 +18,7 @@ def plain_tensor(a: Any, name: str) -> Tensor:
     try:
         # A C-ordered copy: torch warns about read-only arrays, and refuses those that run backwards.
         return a.detach() if isinstance(a, Tensor) else torch.from_numpy(np.array(a, order="C"))
-    except TypeError as e:
+    except (TypeError, ValueError) as e:  # the second from rows of different lengths
         raise ValueError(f"{name} must be an array or tensor of numbers: {e}") from None
 
 
@@ -38,14 +38,12 @@ def restore_like(a: Any) -> Restore:
     return lambda t: t.detach().cpu().numpy()
 
 
-def finite(t: Tensor, name: str) -> Tensor:
-    """Raise ``ValueError`` where ``t`` holds NaN or infinities; say where the first one is."""
+def finite(t: Tensor, name: str, advice: str = "clean the data first") -> Tensor:
+    """Raise ``ValueError`` where ``t`` holds NaN or infinities; say where the first one is, and what to do."""
     bad = ~torch.isfinite(t)
     if bad.any():
         first = tuple(bad.nonzero()[0].tolist())
-        raise ValueError(
-            f"{name} contains NaN or infinite values, the first at index {first}; clean the data first"
-        )
+        raise ValueError(f"{name} contains NaN or infinite values, the first at index {first}; {advice}")
     return t
 
 

@@ -18,6 +18,8 @@ _ROUNDING_ERRORS = 100
 
 def trained_parameters(model: nn.Module) -> dict[str, Tensor]:
     """The parameters that margins normalise by: those that require a gradient, or all where none does."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be an nn.Module, got {type(model).__name__}")
     named = {name: p.detach() for name, p in model.named_parameters()}
     trained = {name: named[name] for name, p in model.named_parameters() if p.requires_grad}
     if not named:

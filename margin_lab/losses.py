@@ -48,7 +48,7 @@ def log_loss(outputs: Any, y: Any, loss: str = "exponential", reduction: str = "
     choice(reduction, "reduction", REDUCTIONS)
     is_tensor = isinstance(outputs, Tensor)
     f = outputs if is_tensor and outputs.is_floating_point() else as_tensor(outputs, "outputs")
-    finite(f.detach(), "outputs")
+    finite(f.detach(), "outputs", "lower lr, or start from smaller parameters")
     q = sample_margins(f, y) if loss != "cross_entropy" else _soft_margins(f, _class_labels(f, y))
     value = log_loss_of_margins(q, "logistic" if loss == "cross_entropy" else loss, reduction)
     return value if is_tensor else restore_like(outputs)(value)[()]

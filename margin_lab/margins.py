@@ -77,7 +77,9 @@ def _outputs_and_norm_power(
     first = next(iter(theta.values()))
     inputs = finite(as_tensor(X, "X", device=first.device), "X").to(first.dtype)
     with evaluating(model), torch.no_grad():
-        outputs = finite(functional_call(model, theta, (inputs,)), "the model's outputs")
+        outputs = finite(
+            functional_call(model, theta, (inputs,)), "the model's outputs", "scale its parameters down"
+        )
     sample_margins(outputs, y)  # labels are checked before the model is
     degree = homogeneity_degree(model, inputs)
     return outputs, float(_parameter_norm(theta, get_norm(norm))) ** (1.0 if degree is None else degree)

@@ -79,9 +79,7 @@ class L2(Norm):
     name = "l2"
 
     def __call__(self, v: Tensor) -> Tensor:
-        # scaled by the largest entry: no overflow of squares at PRGD's radii, no underflow at tiny gradients
-        top = _scale(v)
-        return torch.linalg.vector_norm(v / top, dim=-1) * top[..., 0]
+        return _scaled_p_norm(v, 2)
 
     def dual(self, g: Tensor) -> Tensor:
         return self(g)
@@ -196,6 +194,7 @@ def _scale(v: Tensor) -> Tensor:
 
 
 def _scaled_p_norm(v: Tensor, p: float) -> Tensor:
+    # scaled by the largest entry: no overflow of powers at PRGD's radii, no underflow at tiny gradients
     top = _scale(v)
     return torch.linalg.vector_norm(v / top, p, dim=-1) * top[..., 0]
 

@@ -440,7 +440,7 @@ def test_errors_of_one_function_only() -> None:
         ml.sweep_linear(X1, Y1, "ngd", 9, lr=[])
     with pytest.raises(ValueError, match="lr must be > 0 and finite, got -0.1"):
         ml.sweep_linear(X1, Y1, "ngd", 9, lr=[0.1, -0.1])
-    with pytest.raises(ValueError, match=r"lr must be > 0 and finite, got \[0.1, 0.2\]"):
+    with pytest.raises(ValueError, match=r"run_linear takes one lr, got \[0.1, 0.2\]; use sweep_linear"):
         ml.run_linear(X1, Y1, "ngd", 9, lr=[0.1, 0.2])
     with pytest.raises(ValueError, match=r"lr must be > 0 and finite, got array\(\[0.1, 0.2\]\)"):
         ml.run_linear(X1, Y1, "ngd", 9, lr=np.array([0.1, 0.2]))

@@ -22,6 +22,8 @@ from margin_lab.runs.search import search_rows
 
 # About this many records on a logarithmic axis look continuous at book width.
 _LOG_RECORDS = 200
+# What counts as several values; a function (a schedule) or a number is one.
+_LISTS = (list, tuple, range, np.ndarray, Tensor)
 
 
 def run_linear(
@@ -72,6 +74,9 @@ def run_linear(
     """
     if lr is not None:
         options["lr"] = lr
+    for name, value in {**options, "seed": seed}.items():
+        if isinstance(value, _LISTS) and np.ndim(value) > 0:
+            raise ValueError(f"run_linear takes one {name}, got {value!r}; use sweep_linear for several")
     batch = sweep_linear(
         X, y, method, steps, seed=[seed], loss=loss, w0=w0, warmup=warmup, record=record, norm=norm, device=device,
         **{name: [value] for name, value in options.items()},
@@ -187,7 +192,15 @@ def _finish(
 def _device(device: str | torch.device | None, Z: Tensor) -> str | torch.device:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    return device or Z.device
+    if device is None:
+        return Z.device
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or a torch.device, got {device!r}") from None
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r} needs a CUDA GPU, and torch sees none; use 'auto' or 'cpu'")
+    return wanted
 
 
 def _combinations(row: Method, options: Mapping[str, Any], method: str) -> list[dict[str, Any]]:
@@ -207,9 +220,10 @@ def _combinations(row: Method, options: Mapping[str, Any], method: str) -> list[
 
 
 def _as_list(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, (list, tuple, range, np.ndarray, Tensor)):
+    if not isinstance(value, _LISTS):
         return [value]
     values = value.reshape(-1).tolist() if isinstance(value, (np.ndarray, Tensor)) else list(value)
+    values = [v.item() if isinstance(v, (np.ndarray, Tensor)) and v.ndim == 0 else v for v in values]
     if not values:
         raise ValueError(f"{name} is an empty list; give at least one value to sweep over")
     return values
@@ -234,7 +248,7 @@ def _start(w0: Any, runs: int, Z: Tensor) -> Tensor:
     d = Z.shape[-1]
     if w0 is None:
         return Z.new_zeros(runs, d)
-    w = finite(as_tensor(w0, "w0", device=Z.device).to(Z.dtype), "w0")
+    w = finite(as_tensor(w0, "w0", device=Z.device).to(Z.dtype), "w0", "start from finite weights")
     if w.shape not in ((d,), (runs, d)):
         raise ValueError(
             f"w0 must have shape [{d}] or [{runs}, {d}] (one start per run), got {tuple(w.shape)}"
@@ -251,6 +265,9 @@ def _recorded_steps(record: str | Sequence[int], steps: int) -> list[int]:
             else np.geomspace(1, max(steps, 1), _LOG_RECORDS).round().astype(int)
         )
         return sorted({0, steps, *(int(t) for t in wanted if t <= steps)})
+    if not isinstance(record, _LISTS) or np.ndim(record) != 1:
+        raise ValueError(f"record must be 'log', 'all' or a list of iterations, got {record!r}")
+    record = record.tolist() if hasattr(record, "tolist") else record
     times = {integer(t, "record: a step") for t in record}
     if times and max(times) > steps:
         raise ValueError(f"record asks for step {max(times)}, but the run has {steps}")
