@@ -40,6 +40,7 @@ DATA = {
     "gaussian 2000x100": lambda: gaussian(2000, 100),
     "gaussian 200x5000": lambda: gaussian(200, 5000),
     "gaussian 20000x100": lambda: gaussian(20_000, 100),
+    "gaussian 100000x100": lambda: gaussian(100_000, 100),
 }
 
 
