@@ -442,7 +442,9 @@ def test_errors_of_one_function_only() -> None:
         ml.sweep_linear(X1, Y1, "ngd", 9, lr=[0.1, -0.1])
     with pytest.raises(ValueError, match=r"run_linear takes one lr, got \[0.1, 0.2\]; use sweep_linear"):
         ml.run_linear(X1, Y1, "ngd", 9, lr=[0.1, 0.2])
-    with pytest.raises(ValueError, match=r"run_linear takes one lr, got array\(\[0.1, 0.2\]\); use sweep_linear"):
+    with pytest.raises(
+        ValueError, match=r"run_linear takes one lr, got array\(\[0.1, 0.2\]\); use sweep_linear"
+    ):
         ml.run_linear(X1, Y1, "ngd", 9, lr=np.array([0.1, 0.2]))
     with pytest.raises(ValueError, match=r"run_linear takes one seed, got \[1, 2\]; use sweep_linear"):
         ml.run_linear(X1, Y1, "ngd", 9, seed=[1, 2])
