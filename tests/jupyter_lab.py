@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -15,6 +16,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -98,3 +101,25 @@ def _wait_until_up(url: str, server: subprocess.Popen[bytes], log: Path, seconds
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.2)
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+
+
+def run_cells(page: Page, count: int, seconds: float = 120) -> None:
+    """Run the first ``count`` cells of the open notebook; returns when the kernel has accepted them.
+
+    JupyterLab refuses to run a cell, with a dialog, while the kernel is still connecting: then ask again.
+    """
+    first = page.locator(".jp-Notebook .jp-CodeCell").first
+    accepted = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").filter(
+        has_text=re.compile(r"\[[*\d]+\]")
+    )
+    end = time.monotonic() + seconds
+    while True:
+        for button in page.locator(".jp-Dialog button.jp-mod-accept").all():
+            button.click()
+        first.click()
+        for _ in range(count):
+            page.keyboard.press("Shift+Enter")
+        page.wait_for_timeout(1000)
+        if accepted.count() > 0:
+            return
+        assert time.monotonic() < end, f"the kernel accepted no cell within {seconds} s"

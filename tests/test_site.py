@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browser import Watched, open_browser
+from browser import Watched
 from built_site import PAGES, SITE
 
 from margin_lab.quiz import Question, Quiz
@@ -19,12 +19,6 @@ SETTLED = """async () => {
   await document.fonts.ready;
 }"""
 WIDGETS_DRAWN = "[...document.querySelectorAll('[data-widget]')].every(w => w.dataset.state)"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.mark.skipif(not PAGES, reason="the book is not built: make book")

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browser import Watched, Widget, open_browser
+from browser import Watched, Widget
 from built_site import PAGES, SITE, WITH_WIDGET
 
 pytestmark = pytest.mark.browser
 
 if not PAGES:
     pytest.skip("the book is not built: run `make book` first", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize("name", WITH_WIDGET)

@@ -9,13 +9,13 @@ from importlib import import_module
 import numpy as np
 import pytest
 from browser import Watched, Widget, assert_frames_equal, chromium_path, open_browser
-from jupyter_lab import jupyter_lab, write_notebook
+from jupyter_lab import jupyter_lab, run_cells, write_notebook
 from widget_toys import toy_frames
 
 import margin_lab as ml
 from margin_lab.widgets.prgd import compute
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("lab")]  # one Lab, on one worker
 
 SLOW = """
 import time
@@ -52,9 +52,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         watched = Watched(browser, offline=False, height=1400)
         watched.page.set_default_timeout(120_000)  # a busy machine starts Lab and its kernel slowly
         watched.page.goto(address.format(name="live.ipynb"))
-        watched.page.locator(".jp-Notebook .jp-CodeCell").first.click()
-        for _ in cells:
-            watched.page.keyboard.press("Shift+Enter")
+        run_cells(watched.page, len(cells))
         watched.widget("slow", timeout=180_000)
         yield watched
         watched.context.close()

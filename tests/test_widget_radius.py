@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import Watched, Widget, assert_frames_equal, open_browser
+from browser import Watched, Widget, assert_frames_equal
 from widget_toys import write_page
 
 import margin_lab as ml
@@ -179,26 +178,6 @@ def figure() -> InteractiveFigure:
 def test_the_page_stays_small(figure: InteractiveFigure) -> None:
     assert len(figure.settings()) <= MAX_GRID
     assert len(figure.static_html()) < 600_000
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, figure: InteractiveFigure) -> Path:
-    return write_page(tmp_path_factory.mktemp("radius"), figure)
-
-
-@pytest.fixture
-def widget(chromium: Any, page: Path) -> Iterator[Widget]:
-    watched = Watched(chromium, offline=True)
-    watched.open_file(page)
-    yield watched.widget("radius")
-    watched.assert_clean()
-    watched.context.close()
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Watched, Widget, assert_frames_equal, open_browser
+from browser import Watched, Widget, assert_frames_equal
 from widget_toys import toy, toy_frames, write_page
 
 import margin_lab as ml
@@ -21,12 +21,6 @@ DATA = {
     "dataset_i": datasets.dataset_i,
     "five": lambda: datasets.prescribed_support(5, seed=4),
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import Watched, Widget, assert_frames_equal, open_browser
+from browser import Watched, Widget, assert_frames_equal
 from widget_toys import write_page
 
 import margin_lab as ml
@@ -102,26 +101,6 @@ def figure() -> InteractiveFigure:
 def test_the_page_stays_small(figure: InteractiveFigure) -> None:
     assert len(figure.settings()) <= MAX_GRID
     assert len(figure.static_html()) < 1_200_000
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, figure: InteractiveFigure) -> Path:
-    return write_page(tmp_path_factory.mktemp("step_size"), figure)
-
-
-@pytest.fixture
-def widget(chromium: Any, page: Path) -> Iterator[Widget]:
-    watched = Watched(chromium, offline=True)
-    watched.open_file(page)
-    yield watched.widget("step_size")
-    watched.assert_clean()
-    watched.context.close()
 
 
 def assert_drawn_as_computed(widget: Widget) -> dict[str, Any]:
