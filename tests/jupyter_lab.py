@@ -103,23 +103,25 @@ def _wait_until_up(url: str, server: subprocess.Popen[bytes], log: Path, seconds
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
 
 
-def run_cells(page: Page, count: int, seconds: float = 120) -> None:
-    """Run the first ``count`` cells of the open notebook; returns when the kernel has accepted them.
+def run_cells(page: Page, count: int, seconds: float = 240, patience: float = 45) -> None:
+    """Run the first ``count`` cells of the open notebook; returns when the kernel has finished them.
 
-    JupyterLab refuses to run a cell, with a dialog, while the kernel is still connecting: then ask again.
+    While the kernel is still connecting, JupyterLab may refuse to run a cell, with a dialog, or lose the request: then ask
+    again, for ``seconds`` in all. ``patience``: seconds that an accepted request has for its first answer.
     """
-    first = page.locator(".jp-Notebook .jp-CodeCell").first
-    accepted = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").filter(
-        has_text=re.compile(r"\[[*\d]+\]")
-    )
-    end = time.monotonic() + seconds
-    while True:
+    prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
+    answered, waiting = (prompts.filter(has_text=re.compile(pattern)) for pattern in (r"\[\d+\]", r"\[\*\]"))
+    limit = time.monotonic() + seconds
+    while answered.count() == 0 and time.monotonic() < limit:
         for button in page.locator(".jp-Dialog button.jp-mod-accept").all():
             button.click()
-        first.click()
+        page.locator(".jp-Notebook .jp-CodeCell").first.click()
         for _ in range(count):
             page.keyboard.press("Shift+Enter")
         page.wait_for_timeout(1000)
-        if accepted.count() > 0:
-            return
-        assert time.monotonic() < end, f"the kernel accepted no cell within {seconds} s"
+        end = time.monotonic() + (patience if waiting.count() else 0)
+        while answered.count() == 0 and time.monotonic() < end:
+            page.wait_for_timeout(200)
+    while waiting.count() and time.monotonic() < limit:
+        page.wait_for_timeout(200)
+    assert answered.count() >= count, f"within {seconds} s the kernel has not run the {count} cells"
