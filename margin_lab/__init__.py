@@ -8,7 +8,7 @@ scikit-learn and the widgets' libraries are imported when first used.
 from importlib import import_module
 from typing import Any
 
-from margin_lab import datasets, flow, losses, margins, norms, optim
+from margin_lab import datasets, flow, losses, margins, models, norms, optim
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import HardMargin, NotSeparableError, hard_margin
 from margin_lab.homogeneity import homogeneity_degree
@@ -31,6 +31,7 @@ __all__ = [
     "log_loss",
     "losses",
     "margins",
+    "models",
     "normalized_margin",
     "norms",
     "optim",

@@ -1,0 +1,22 @@
+"""Networks that declare their homogeneity: fully connected ones, and the convolutional ones of Lyu & Li."""
+
+from margin_lab.models.activations import ACTIVATIONS, Activation
+from margin_lab.models.convolutional import mnist_cnn, vgg16
+from margin_lab.models.flat import flat_parameters, model_with, parameter_shapes, starts, unflatten
+from margin_lab.models.mlp import MLP
+from margin_lab.models.network import Network, check_homogeneity
+
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "Activation",
+    "Network",
+    "check_homogeneity",
+    "flat_parameters",
+    "mnist_cnn",
+    "model_with",
+    "parameter_shapes",
+    "starts",
+    "unflatten",
+    "vgg16",
+]
