@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from margin_lab.norms import Norm, get_norm
+from margin_lab.norms import Norm, get_norm, weighted
 
 VECTOR: list[str | float] = ["l1", "l2", "linf", 1.001, 1.5, 3, 50.0, 1e6]
 PROJECTED = ["l1", "l2", "linf"]
@@ -86,6 +86,26 @@ def test_vector_duality_and_steepest_direction(p: str | float, pair: Any, scale:
     # <u, g> of two vectors at 1e200 overflows: only g, then only u is scaled
     check_steepest(get_norm(p), u, scale * g)
     check_steepest(get_norm(p), scale * u, g)
+
+
+@pytest.mark.parametrize("p", ["l1", "l2", "linf", 1.5])
+@given(pair=pairs(), seed=seeds, c=st.floats(0.1, 100), scale=scales)
+def test_weighted_norms(p: str | float, pair: Any, seed: int, c: float, scale: float) -> None:
+    u, g = pair
+    weights = np.random.default_rng(seed).uniform(0.1, 10, len(g))
+    norm = weighted(p, weights)
+    check_steepest(norm, u, scale * g)
+    check_axioms(norm, scale * u, scale * g, c)
+
+
+def test_weighted_norms_by_hand() -> None:
+    norm = weighted("l1", [1.0, 3.0])
+    assert norm.name == "weighted l1"
+    assert float(norm(torch.tensor([1.0, -1.0]))) == 4
+    # the second entry of g is the larger one, but moving it costs three times as much
+    assert norm.direction(torch.tensor([2.0, 5.0])).tolist() == [-1.0, 0.0]
+    assert norm.direction(torch.tensor([[1.0, 6.0]])).tolist() == [[0.0, pytest.approx(-1 / 3)]]
+    assert norm.direction(torch.ones(2, 4, 2, dtype=torch.float32)).dtype == torch.float32
 
 
 @given(a=matrices(), seed=seeds, c=st.floats(0.01, 100), scale=scales)
@@ -230,6 +250,22 @@ def test_names() -> None:
 def test_unknown_norms(norm: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         get_norm(norm)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: weighted("l2", [1.0, 0.0]), r"weights must be a list of numbers > 0, .*got \[1.0, 0.0\]"),
+        (lambda: weighted("l2", [1.0, math.inf]), "weights contains NaN or infinite values"),
+        (lambda: weighted("l2", 2.0), "weights must be a list of numbers > 0"),
+        (lambda: weighted("spectral", [1.0]), "only vector norms can be weighted, got 'spectral'"),
+        (lambda: weighted("l7", [1.0]), "unknown norm 'l7'"),
+        (lambda: weighted("l1", [1.0, 2.0])(torch.ones(3)), r"2 weights do not fit vectors of shape \(3,\)"),
+    ],
+)
+def test_bad_weights(make: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()
 
 
 def test_errors() -> None:

@@ -1,47 +1,16 @@
-"""Norms, their duals, steepest directions and ball projections: the geometry every optimizer and margin shares.
-
-Vector norms act on the last axis, the spectral norm on the last two; all leading axes are batch axes.
-"""
+"""Norms of vectors: l1, l2, linf, every lp between, and their weighted forms. They act on the last axis."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from margin_lab.checks import positive
-
-
-class Norm:
-    """A norm ``||.||`` with what steepest descent needs of it.
-
-    ``norm(v)`` is the value, ``norm.dual(g) = max_{||u|| <= 1} <u, g>``, ``norm.direction(g)`` a unit-norm minimiser of
-    ``<u, g>`` (0 where ``g = 0``), so ``<g, direction(g)> = -dual(g)``; ``norm.project(v, radius)`` the nearest point, in
-    the Euclidean sense, of the ball: ``radius`` is a number > 0, or a tensor with one radius per batch row.
-    """
-
-    name: str
-    matrix = False  # True for norms of the last two axes
-
-    def __call__(self, v: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def dual(self, g: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def direction(self, g: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def project(self, v: Tensor, radius: Tensor | float) -> Tensor:
-        raise ValueError(f"no ball projection for the norm {self.name!r}; 'l1', 'l2' and 'linf' have one")
-
-    def steepest(self, g: Tensor) -> Tensor:
-        """Steepest descent's step ``Delta`` (Flavors of Margin, eq. 1): ``||Delta|| = ||g||_*``, ``<Delta, g> = -||g||_*^2``."""
-        axes = (..., None, None) if self.matrix else (..., None)
-        return self.dual(g)[axes] * self.direction(g)
+from margin_lab.checks import as_tensor, finite, positive
+from margin_lab.norms.base import Norm
 
 
 class L1(Norm):
@@ -140,52 +109,48 @@ class Lp(Norm):
         return -torch.sign(g) * power / torch.where(length > 0, length, torch.ones_like(length))
 
 
-class Spectral(Norm):
-    """Largest singular value of one matrix; dual: the nuclear norm; direction: ``-U V^T`` from the SVD."""
+class Weighted(Norm):
+    """``||v|| = ||weights * v||`` in a vector norm: a norm of one's own, with its ball squeezed along chosen axes.
 
-    name = "spectral"
-    matrix = True
+    Its dual is ``||g / weights||_*``. A large weight makes a coordinate dear: steepest descent then moves it little. The max
+    margin in it is the plain one of the data ``x / weights``, at ``weights * w``.
 
-    def __call__(self, v: Tensor) -> Tensor:
-        return torch.linalg.matrix_norm(_matrix(v), 2)
-
-    def dual(self, g: Tensor) -> Tensor:
-        return torch.linalg.matrix_norm(_matrix(g), "nuc")
-
-    def direction(self, g: Tensor) -> Tensor:
-        u, s, vh = torch.linalg.svd(_matrix(g), full_matrices=False)
-        return torch.where(s[..., :1, None] > 0, -(u @ vh), torch.zeros_like(g))
-
-
-_NAMED: dict[str, Norm] = {n.name: n for n in (L1(), L2(), LInf(), Spectral())}
-
-
-def get_norm(norm: str | float | Norm) -> Norm:
-    """Return the norm called ``"l1"``, ``"l2"``, ``"linf"``, ``"spectral"``, or ``l_p`` for a number ``p >= 1``.
+    Args:
+        norm: "l1", "l2", "linf" or a number p. weights: ``[d]``, all > 0.
 
     Raises:
-        ValueError: an unknown name, or ``p < 1`` (not a norm).
+        ValueError: weights that are not positive numbers, a norm of matrices, vectors of another length.
 
     Example:
-        >>> float(get_norm("linf").dual(torch.tensor([3.0, -4.0])))
-        7.0
+        >>> float(Weighted(L1(), [1.0, 3.0])(torch.tensor([1.0, 1.0])))
+        4.0
     """
-    if isinstance(norm, Norm):
-        return norm
-    if isinstance(norm, str):
-        if norm in _NAMED:
-            return _NAMED[norm]
-        raise ValueError(
-            f"unknown norm {norm!r}; use one of {', '.join(map(repr, _NAMED))} or a number p >= 1"
-        )
-    if (
-        isinstance(norm, bool)
-        or not isinstance(norm, (int, float, np.number))
-        or math.isnan(norm)
-        or norm < 1
-    ):
-        raise ValueError(f"a norm is a name or a number p >= 1, got {norm!r}")
-    return {1: _NAMED["l1"], 2: _NAMED["l2"], math.inf: _NAMED["linf"]}.get(norm) or Lp(float(norm))
+
+    def __init__(self, norm: Norm, weights: Any):
+        self.weights = finite(as_tensor(weights, "weights"), "weights")
+        if self.weights.ndim != 1 or not bool((self.weights > 0).all()):
+            raise ValueError(
+                f"weights must be a list of numbers > 0, one per coordinate, got {self.weights.tolist()}"
+            )
+        if norm.matrix:
+            raise ValueError(f"only vector norms can be weighted, got {norm.name!r}")
+        self.inner = norm
+        self.name = f"weighted {norm.name}"
+
+    def __call__(self, v: Tensor) -> Tensor:
+        return self.inner(v * self._fitting(v))
+
+    def dual(self, g: Tensor) -> Tensor:
+        return self.inner.dual(g / self._fitting(g))
+
+    def direction(self, g: Tensor) -> Tensor:
+        weights = self._fitting(g)
+        return self.inner.direction(g / weights) / weights
+
+    def _fitting(self, v: Tensor) -> Tensor:
+        if v.shape[-1:] != self.weights.shape:
+            raise ValueError(f"{len(self.weights)} weights do not fit vectors of shape {tuple(v.shape)}")
+        return self.weights.to(v)
 
 
 def _scale(v: Tensor) -> Tensor:
@@ -197,14 +162,6 @@ def _scaled_p_norm(v: Tensor, p: float) -> Tensor:
     # scaled by the largest entry: no overflow of powers at PRGD's radii, no underflow at tiny gradients
     top = _scale(v)
     return torch.linalg.vector_norm(v / top, p, dim=-1) * top[..., 0]
-
-
-def _matrix(v: Tensor) -> Tensor:
-    if v.ndim < 2:
-        raise ValueError(
-            f"the spectral norm needs a matrix, got shape {tuple(v.shape)}; use 'l2' for a vector"
-        )
-    return v
 
 
 def _radius(v: Tensor, radius: Tensor | float) -> Tensor:

@@ -1,0 +1,34 @@
+"""What every norm gives to steepest descent and to margins."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+class Norm:
+    """A norm ``||.||`` with what steepest descent needs of it.
+
+    ``norm(v)`` is the value, ``norm.dual(g) = max_{||u|| <= 1} <u, g>``, ``norm.direction(g)`` a unit-norm minimiser of
+    ``<u, g>`` (0 where ``g = 0``), so ``<g, direction(g)> = -dual(g)``; ``norm.project(v, radius)`` the nearest point, in
+    the Euclidean sense, of the ball: ``radius`` is a number > 0, or a tensor with one radius per batch row.
+    """
+
+    name: str
+    matrix = False  # True for norms of the last two axes
+
+    def __call__(self, v: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def dual(self, g: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def direction(self, g: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def project(self, v: Tensor, radius: Tensor | float) -> Tensor:
+        raise ValueError(f"no ball projection for the norm {self.name!r}; 'l1', 'l2' and 'linf' have one")
+
+    def steepest(self, g: Tensor) -> Tensor:
+        """Steepest descent's step ``Delta`` (Flavors of Margin, eq. 1): ``||Delta|| = ||g||_*``, ``<Delta, g> = -||g||_*^2``."""
+        axes = (..., None, None) if self.matrix else (..., None)
+        return self.dual(g)[axes] * self.direction(g)
