@@ -49,7 +49,7 @@ def log_loss(outputs: Any, y: Any, loss: str = "exponential", reduction: str = "
     is_tensor = isinstance(outputs, Tensor)
     f = outputs if is_tensor and outputs.is_floating_point() else as_tensor(outputs, "outputs")
     finite(f.detach(), "outputs", "lower lr, or start from smaller parameters")
-    q = sample_margins(f, y) if loss != "cross_entropy" else _soft_margins(f, _class_labels(f, y))
+    q = sample_margins(f, y) if loss != "cross_entropy" else class_margins(f, _class_labels(f, y), soft=True)
     value = log_loss_of_margins(q, "logistic" if loss == "cross_entropy" else loss, reduction)
     return value if is_tensor else restore_like(outputs)(value)[()]
 
@@ -61,9 +61,7 @@ def sample_margins(outputs: Tensor, y: Any) -> Tensor:
         ValueError: shapes that do not match, labels that are not ±1 (one output) or class indices (k outputs).
     """
     if outputs.ndim == 2 and outputs.shape[1] > 1:
-        labels = _class_labels(outputs, y)
-        other = outputs.scatter(1, labels[:, None], -math.inf).amax(1)
-        return outputs.gather(1, labels[:, None])[:, 0] - other
+        return class_margins(outputs, _class_labels(outputs, y))
     f = outputs[:, 0] if outputs.shape[1:] == (1,) else outputs
     y = as_tensor(y, "y", device=f.device)
     if f.ndim != 1 or f.numel() == 0 or y.shape != f.shape:
@@ -72,6 +70,16 @@ def sample_margins(outputs: Tensor, y: Any) -> Tensor:
             "and labels [n], n >= 1"
         )
     return f * signed_labels(y).to(f.dtype)
+
+
+def class_margins(outputs: Tensor, labels: Tensor, soft: bool = False) -> Tensor:
+    """``f_y - max_{j != y} f_j`` for checked labels ``[..., n]`` and outputs ``[..., n, k]``; with ``LSE`` for ``max`` if soft.
+
+    The logistic loss of the soft margins is the cross-entropy of the outputs.
+    """
+    own = labels[..., None]
+    others = (outputs - outputs.gather(-1, own)).scatter(-1, own, -math.inf)
+    return -(_logsumexp(others) if soft else others.amax(-1))
 
 
 def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "sum") -> Tensor:
@@ -132,11 +140,6 @@ def _class_labels(outputs: Tensor, y: Any) -> Tensor:
             f"labels y must be whole class indices from 0 to {k - 1}, got {torch.unique(labels)[:6].tolist()}"
         )
     return labels.to(outputs.device, torch.int64)
-
-
-def _soft_margins(outputs: Tensor, labels: Tensor) -> Tensor:
-    differences = outputs - outputs.gather(1, labels[:, None])
-    return -_logsumexp(differences.scatter(1, labels[:, None], -math.inf))
 
 
 def _logsumexp(a: Tensor) -> Tensor:

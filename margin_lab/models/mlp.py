@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from margin_lab.checks import integer
 from margin_lab.models.activations import Activation
@@ -55,3 +55,17 @@ class MLP(Network):
         ]
         between = [nn.Flatten(), *(nn.Identity() for _ in layers[1:])]
         super().__init__(layers, between, activation, bias, seed, scale, gain)
+
+    def stacked(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Outputs ``[..., n]`` or ``[..., n, k]`` of many networks at once, as ``torch.func.vmap`` gives them, in less time.
+
+        Args:
+            parameters: by name ``[..., *shape]``; those that are missing are this network's own. x: ``[..., n, d]``.
+        """
+        for i, layer in enumerate(self.affine):
+            x = x @ parameters.get(f"layers.{i}.weight", layer.weight).mT
+            if layer.bias is not None:
+                x = x + parameters.get(f"layers.{i}.bias", layer.bias)[..., None, :]
+            if i + 1 < len(self.layers):
+                x = self.activation(x)
+        return x[..., 0] if x.shape[-1] == 1 else x

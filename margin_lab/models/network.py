@@ -109,7 +109,7 @@ class Network(nn.Module):
             if layer.weight.requires_grad
         }
 
-    def layer_parameters(self) -> dict[str, list[nn.Parameter]]:
+    def layer_parameters(self) -> dict[str, list[Tensor]]:
         """What each trained layer's norm counts: its weight, and in the first layer the bias (Lyu & Li, K.1)."""
         return {
             f"layers.{i}": [layer.weight, layer.bias] if i == 0 and layer.bias is not None else [layer.weight]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,10 @@ from margin_lab.losses import MARGIN_LOSSES, log_loss_of_margins
 from margin_lab.margins import linear_margin
 from margin_lab.norms import Norm, get_norm
 from margin_lab.runs.methods import COMMON, METHODS, Method
-from margin_lab.runs.problem import Problem
+from margin_lab.runs.problem import LinearProblem
 from margin_lab.runs.result import Run, Sweep
 from margin_lab.runs.search import search_rows
-
-# About this many records on a logarithmic axis look continuous at book width.
-_LOG_RECORDS = 200
-# What counts as several values; a function (a schedule) or a number is one.
-_LISTS = (list, tuple, range, np.ndarray, Tensor)
+from margin_lab.runs.settings import LISTS, combinations, compute_device, hyperparameters, recorded_steps
 
 
 def run_linear(
@@ -75,7 +70,7 @@ def run_linear(
     if lr is not None:
         options["lr"] = lr
     for name, value in {**options, "seed": seed}.items():
-        if isinstance(value, _LISTS) and np.ndim(value) > 0:
+        if isinstance(value, LISTS) and np.ndim(value) > 0:
             raise ValueError(f"run_linear takes one {name}, got {value!r}; use sweep_linear for several")
     batch = sweep_linear(
         X, y, method, steps, seed=[seed], loss=loss, w0=w0, warmup=warmup, record=record, norm=norm, device=device,
@@ -134,37 +129,43 @@ def sweep_linear(
     row = METHODS[choice(method, "method", tuple(METHODS))]
     choice(loss, "loss", MARGIN_LOSSES)
     Z, restore = signed_data(X, y, batched=True)
-    Z = Z.to(_device(device, Z))
+    Z = Z.to(compute_device(device, Z.device))
     Z = Z if Z.ndim == 3 else Z[None]
-    settings = _combinations(row, options, method)
-    problem = Problem(Z, len(settings), loss)
+    defaults = {**({} if row.update is None else {"lr": 1.0}), "seed": 0, **row.options}
+    settings = combinations(options, defaults, {**COMMON, **row.check}, method)
+    problem = LinearProblem(Z, len(settings), loss)
     settings = [dict(s) for _ in range(len(Z)) for s in settings]
     if row.update is None:
         if w0 is not None or warmup or loss != "exponential":
             raise ValueError(
                 f"{method!r} starts at 0 on the exponential loss: it takes no w0, warmup or other loss"
             )
-        recorded = _recorded_steps(record, integer(steps, "steps"))
+        recorded = recorded_steps(record, integer(steps, "steps"))
         return search_rows(problem, method, settings, recorded, row.norm if norm is None else norm, restore)
     measure = get_norm(row.norm if norm is None else norm)
     if measure.matrix:
         raise ValueError(
             f"w is a vector, which has no {measure.name} norm; use 'l1', 'l2', 'linf' or a number p >= 1"
         )
-    h = _hyperparameters(row, settings, Z)
+    h = hyperparameters(settings, ("lr", *row.numeric), Z)
     steps = integer(steps, "steps")
     warmup = _warmup_steps(row, warmup, method)
     w = _start(w0, len(settings), Z)
-    w, diverged = problem.iterate(w, METHODS["gd"], h, warmup, None, f"{method} warm-up")
+    w, diverged = problem.iterate(w, METHODS["gd"], h, warmup, f"{method} warm-up")
     diverged = [None if t is None else 0 for t in diverged]  # before the run's first step
-    recorded = _recorded_steps(record, steps)
+    recorded = recorded_steps(record, steps)
     history = w.new_empty(len(settings), len(recorded), w.shape[-1])
-    w, diverged_at = problem.iterate(w, row, h, steps, (recorded, history), method, diverged)
+    slots = {t: i for i, t in enumerate(recorded)}
+
+    def record_w(t: int, w: Tensor) -> None:
+        history[:, slots[t]] = w
+
+    w, diverged_at = problem.iterate(w, row, h, steps, method, recorded, record_w, diverged)
     return _finish(problem, method, settings, recorded, history, diverged_at, measure, restore)
 
 
 def _finish(
-    problem: Problem,
+    problem: LinearProblem,
     method: str,
     settings: list[dict[str, Any]],
     recorded: list[int],
@@ -189,53 +190,6 @@ def _finish(
     )
 
 
-def _device(device: str | torch.device | None, Z: Tensor) -> str | torch.device:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device is None:
-        return Z.device
-    try:
-        wanted = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or a torch.device, got {device!r}") from None
-    if wanted.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {device!r} needs a CUDA GPU, and torch sees none; use 'auto' or 'cpu'")
-    return wanted
-
-
-def _combinations(row: Method, options: Mapping[str, Any], method: str) -> list[dict[str, Any]]:
-    checks = {**COMMON, **row.check}
-    values = {**({} if row.update is None else {"lr": 1.0}), "seed": 0, **row.options}
-    for name, value in options.items():
-        if name not in values:
-            raise ValueError(f"{method!r} has no option {name!r}; it takes {', '.join(values)}")
-        values[name] = value
-    # swept options vary in the order in which they were given
-    order = [*options, *(name for name in values if name not in options)]
-    axes = [_as_list(name, values[name]) for name in order]
-    for name, axis in zip(order, axes, strict=True):
-        for value in axis:
-            checks[name](value)
-    return [{name: combo[order.index(name)] for name in values} for combo in itertools.product(*axes)]
-
-
-def _as_list(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, _LISTS):
-        return [value]
-    values = value.reshape(-1).tolist() if isinstance(value, (np.ndarray, Tensor)) else list(value)
-    values = [v.item() if isinstance(v, (np.ndarray, Tensor)) and v.ndim == 0 else v for v in values]
-    if not values:
-        raise ValueError(f"{name} is an empty list; give at least one value to sweep over")
-    return values
-
-
-def _hyperparameters(row: Method, settings: list[dict[str, Any]], Z: Tensor) -> dict[str, Any]:
-    h: dict[str, Any] = {name: [s[name] for s in settings] for name in settings[0]}
-    for name in ("lr", *row.numeric):
-        h[name] = torch.tensor(h[name], dtype=Z.dtype, device=Z.device)[:, None]
-    return h
-
-
 def _warmup_steps(row: Method, warmup: int | None, method: str) -> int:
     if warmup is None:
         return row.warmup
@@ -254,21 +208,3 @@ def _start(w0: Any, runs: int, Z: Tensor) -> Tensor:
             f"w0 must have shape [{d}] or [{runs}, {d}] (one start per run), got {tuple(w.shape)}"
         )
     return w.expand(runs, d).clone()
-
-
-def _recorded_steps(record: str | Sequence[int], steps: int) -> list[int]:
-    if isinstance(record, str):
-        choice(record, "record", ("log", "all"))
-        wanted: Any = (
-            range(steps + 1)
-            if record == "all"
-            else np.geomspace(1, max(steps, 1), _LOG_RECORDS).round().astype(int)
-        )
-        return sorted({0, steps, *(int(t) for t in wanted if t <= steps)})
-    if not isinstance(record, _LISTS) or np.ndim(record) != 1:
-        raise ValueError(f"record must be 'log', 'all' or a list of iterations, got {record!r}")
-    record = record.tolist() if hasattr(record, "tolist") else record
-    times = {integer(t, "record: a step") for t in record}
-    if times and max(times) > steps:
-        raise ValueError(f"record asks for step {max(times)}, but the run has {steps}")
-    return sorted({*times, steps})

@@ -12,12 +12,12 @@ from margin_lab.losses import log_loss_of_margins
 from margin_lab.margins import linear_margin
 from margin_lab.norms import Norm, get_norm
 from margin_lab.optim.certified import certified_search
-from margin_lab.runs.problem import Problem
+from margin_lab.runs.problem import LinearProblem
 from margin_lab.runs.result import Sweep
 
 
 def search_rows(
-    problem: Problem,
+    problem: LinearProblem,
     method: str,
     settings: list[dict[str, Any]],
     recorded: list[int],
