@@ -14,13 +14,14 @@ from margin_lab.hard_margins import HardMargin, NotSeparableError, hard_margin
 from margin_lab.homogeneity import homogeneity_degree
 from margin_lab.losses import log_loss
 from margin_lab.margins import normalized_margin, smoothed_margin
-from margin_lab.runs import Run, Sweep, run_linear, sweep_linear
+from margin_lab.runs import NetworkSweep, Run, Sweep, run_linear, run_network, sweep_linear, sweep_network
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DivergedError",
     "HardMargin",
+    "NetworkSweep",
     "NotSeparableError",
     "Run",
     "Sweep",
@@ -38,8 +39,10 @@ __all__ = [
     "plots",
     "prose",
     "run_linear",
+    "run_network",
     "smoothed_margin",
     "sweep_linear",
+    "sweep_network",
     "widgets",
 ]
 
