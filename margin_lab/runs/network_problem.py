@@ -65,7 +65,7 @@ class NetworkProblem(Problem):
         X, y = (self.X, self.y) if X is None or y is None else (X, y)
         f = self.outputs(theta, X)
         labels = y.repeat_interleave(len(theta) // len(y), 0)
-        return class_margins(f, labels, soft) if self.classes else f * labels
+        return class_margins(f, labels, soft) if self.classes else f * labels.to(f.dtype)
 
     def gradient(self, w: Tensor, needs_loss: bool) -> tuple[Tensor, Tensor | None]:
         """``grad log L = -sum_i p_i grad q_i``: one backward pass with the weights ``p``, in which no loss is formed."""

@@ -80,7 +80,8 @@ class NetworkSweep:
             return {k: v[i] for k, v in value.items()} if isinstance(value, dict) else value[i]
 
         parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _COMMON}
-        return replace(self, **{name: None if part is None else row(part) for name, part in parts.items()})
+        rows: dict[str, Any] = {name: None if part is None else row(part) for name, part in parts.items()}
+        return replace(self, **rows)
 
     def __iter__(self) -> Iterator[NetworkSweep]:
         return (self[i] for i in range(len(self)))
