@@ -150,3 +150,16 @@ def test_margins_of_a_network() -> None:
     model.to(DEVICE)
     gpu = ml.normalized_margin(model, X.numpy(), y), ml.smoothed_margin(model, X, y)  # data follows the model
     assert gpu == pytest.approx(cpu, rel=1e-11)
+
+
+@pytest.mark.parametrize("method", ["gd", "ngd", "sign"])
+def test_networks(method: str) -> None:
+    X, y = torch.randn(12, 3, dtype=torch.float64), torch.tensor([-1.0, 1.0] * 6)
+    net = ml.models.MLP([3, 6, 1])
+    sweeps = [
+        ml.sweep_network(net, X, y, method, 20, lr=0.01, seed=[0, 1], device=device)
+        for device in ("cpu", "auto")
+    ]
+    assert all(sweep.theta.device.type == "cpu" for sweep in sweeps)
+    torch.testing.assert_close(sweeps[0].theta, sweeps[1].theta, rtol=1e-9, atol=1e-11)
+    assert next(sweeps[1].model(0).parameters()).device.type == "cpu"

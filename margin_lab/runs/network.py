@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ from torch import Tensor, nn
 
 from margin_lab.checks import DivergedError, as_tensor, choice, finite, integer, positive, restore_like
 from margin_lab.homogeneity import homogeneity_degree
-from margin_lab.losses import LOSSES, log_loss_of_margins
+from margin_lab.losses import LOSSES
 from margin_lab.models import Network, check_homogeneity, flat_parameters, starts
-from margin_lab.norms import Norm, get_norm
+from margin_lab.norms import Norm
 from margin_lab.runs.methods import METHODS
 from margin_lab.runs.network_problem import NetworkProblem, network_data
+from margin_lab.runs.network_record import Recorder, flat_norm
 from margin_lab.runs.network_result import NetworkSweep
 from margin_lab.runs.settings import combinations, compute_device, hyperparameters, recorded_steps
 
@@ -96,10 +98,8 @@ def sweep_network(
     choice(keep, "keep", ("last", "all"))
     if row.update is None:
         raise ValueError(f"{method!r} works on linear models only; use run_linear")
-    restore, like = restore_like(X), next(model.parameters())
-    where = compute_device(device, like.device)
-    if where != like.device:
-        raise ValueError(f"the model is on {like.device}; move it first with model.to({str(where)!r})")
+    where = compute_device(device, next(model.parameters()).device)
+    template, model = model, _on(model, where)
     data = network_data(X, y, model, where)
     settings = combinations(
         {"lr": lr, **options},
@@ -123,109 +123,18 @@ def sweep_network(
             f"X_test holds {len(test[0])} datasets, X {len(data[0])}; give one for all, or as many"
         )
     recorded = recorded_steps(record, integer(steps, "steps"))
-    recorder = _Recorder(problem, test, [_flat_norm(n, problem) for n in norms], keep == "all")
+    recorder = Recorder(problem, test, [flat_norm(n, problem) for n in norms], keep == "all")
     theta, diverged_at = problem.iterate(
         theta, row, h, steps, method, recorded, recorder, until_log_loss=until_log_loss
     )
-    return recorder.finish(theta, degree, method, settings, recorded, diverged_at, until_log_loss, restore)
-
-
-class _Recorder:
-    """Measures every row at the recorded iterations."""
-
-    def __init__(
-        self, problem: NetworkProblem, test: tuple[Tensor, Tensor] | None, norms: list[Norm], keep: bool
-    ):
-        self.problem, self.test, self.norms, self.keep = problem, test, norms, keep
-        self.rows: dict[str, list[Tensor]] = {}
-
-    @torch.no_grad()
-    def __call__(self, t: int, theta: Tensor) -> None:
-        problem = self.problem
-        q = problem.margins(theta)
-        soft = problem.margins(theta, soft=True) if problem.loss == "cross_entropy" else q
-        values = {
-            "q_min": q.amin(-1),
-            "log_loss": log_loss_of_margins(soft, problem.link),
-            "accuracy": (q > 0).to(q.dtype).mean(-1),
-        }
-        if self.test is not None:
-            X, y = (part.expand(len(problem.X), *part.shape[1:]) for part in self.test)
-            values["test_accuracy"] = (problem.margins(theta, X, y) > 0).to(q.dtype).mean(-1)
-        if self.keep:
-            values["history"] = theta.clone()
-        for norm in self.norms:
-            values[f"norm {norm.name}"] = norm(theta)
-        for name, value in values.items():
-            self.rows.setdefault(name, []).append(value)
-
-    def finish(
-        self,
-        theta: Tensor,
-        degree: float | None,
-        method: str,
-        settings: list[dict[str, Any]],
-        recorded: list[int],
-        diverged_at: list[int | None],
-        until_log_loss: float | None,
-        restore: Any,
-    ) -> NetworkSweep:
-        stacked = {name: torch.stack(rows, 1) for name, rows in self.rows.items()}
-        norms = {norm.name: stacked[f"norm {norm.name}"] for norm in self.norms}
-        margins = {} if degree is None else {k: _ratio(stacked["q_min"], v**degree) for k, v in norms.items()}
-        below = [
-            until_log_loss is not None and value <= until_log_loss
-            for value in stacked["log_loss"][:, -1].tolist()
-        ]
-        return NetworkSweep(
-            method=method,
-            settings=settings,
-            steps=restore(torch.tensor(recorded)),
-            norms={k: restore(v) for k, v in norms.items()},
-            margins={k: restore(v) for k, v in margins.items()},
-            theta=restore(theta),
-            loss=self.problem.loss,
-            degree=degree,
-            status=[
-                "diverged" if at is not None else "stopped" if early else "finished"
-                for at, early in zip(diverged_at, below, strict=True)
-            ],
-            diverged_at=diverged_at,
-            template=self.problem.model,
-            **{
-                name: restore(stacked[name]) if name in stacked else None
-                for name in ("log_loss", "q_min", "accuracy", "test_accuracy", "history")
-            },
-        )
-
-
-class _OfMatrix(Norm):
-    """A norm of one matrix, on the flat parameters of a network whose only trained parameter it is."""
-
-    def __init__(self, norm: Norm, shape: torch.Size):
-        self.norm, self.shape, self.name = norm, shape, norm.name
-
-    def __call__(self, v: Tensor) -> Tensor:
-        return self.norm(v.unflatten(-1, self.shape))
-
-
-def _flat_norm(norm: str | float | Norm, problem: NetworkProblem) -> Norm:
-    measure = get_norm(norm)
-    if not measure.matrix:
-        return measure
-    shapes = list(problem.shapes.values())
-    if len(shapes) != 1 or len(shapes[0]) != 2:
-        raise ValueError(
-            f"the {measure.name} norm is of one matrix, but the trained parameters have shapes "
-            f"{[tuple(s) for s in shapes]}; freeze the others, or use a modular norm"
-        )
-    return _OfMatrix(measure, shapes[0])
-
-
-def _ratio(q_min: Tensor, power: Tensor) -> Tensor:
-    return torch.where(
-        power > 0, q_min / torch.where(power > 0, power, torch.ones_like(power)), torch.zeros_like(q_min)
+    return recorder.finish(
+        template, theta, degree, method, settings, recorded, diverged_at, until_log_loss, restore_like(X)
     )
+
+
+def _on(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model itself where it is there already, else a copy: the caller's stays where it is."""
+    return model if next(model.parameters()).device == device else copy.deepcopy(model).to(device)
 
 
 def _degree(model: nn.Module, X: Tensor) -> float | None:
