@@ -14,6 +14,7 @@ COLORS = {
     "sign": "#D55E00",
     "coordinate": "#0072B2",
     "spectral": "#56B4E9",
+    "steepest": "#8466CC",  # in any other norm
     "adam": "#A39300",  # Okabe-Ito's yellow, darkened: the original is not legible on white
 }
 
@@ -32,5 +33,6 @@ LABELS = {
     "sign": "sign descent",
     "coordinate": "coordinate descent",
     "spectral": "spectral descent",
+    "steepest": "steepest descent",
     "adam": "Adam",
 }
