@@ -69,6 +69,20 @@ UNKNOWN_NORMS = (
     ({"norm": None}, "a norm is a name or a number p >= 1, got None"),
 )
 
+
+def _steepest(norm: str | float, path: Callable[..., np.ndarray]) -> Row:
+    return Row(
+        f"steepest-{norm if isinstance(norm, str) else f'l{norm}'}",
+        partial(optim.SteepestDescent, norm=norm),
+        path,
+        needs_loss=True,
+        run=("steepest", {"norm": norm}),
+    )
+
+
+# Optimizers of matrices, to which several tensors are not one vector: test_matrix_optimizers.py.
+OF_MATRICES = ("Muon", "Shampoo")
+
 ROWS: tuple[Row, ...] = (
     Row("gd", optim.GD, reference.gd, needs_loss=True, run=("gd", {}), bad=BAD_LR),
     Row(
@@ -133,19 +147,65 @@ ROWS: tuple[Row, ...] = (
         bad=BAD_LR,
     ),
     Row("dual", optim.DualAcceleration, reference.dual, run=("dual", {}), bad=BAD_LR),
-    Row("steepest-l2", optim.SteepestDescent, reference.gd, needs_loss=True, bad=(*BAD_LR, *UNKNOWN_NORMS)),
     Row(
-        "steepest-linf", partial(optim.SteepestDescent, norm="linf"), reference.steepest_sign, needs_loss=True
-    ),
-    Row(
-        "steepest-l1",
-        partial(optim.SteepestDescent, norm="l1"),
-        reference.steepest_coordinate,
+        "steepest-l2",
+        optim.SteepestDescent,
+        reference.gd,
         needs_loss=True,
+        run=("steepest", {}),
+        bad=(
+            *BAD_LR,
+            *UNKNOWN_NORMS,
+            ({"norm": "modular", "lr": 0.0}, "lr must be > 0"),
+            ({"rule": "length"}, "rule must be one of 'gradient', 'log', 'unit', 'relative', got 'length'"),
+            ({"rule": "log", "normalized": True}, "normalized=True is rule='unit', got rule='log'"),
+            ({"max_length": 0.0}, "max_length must be > 0 and finite, got 0.0"),
+            ({"max_fall": -1.0}, "max_fall must be > 0 and finite, got -1.0"),
+            ({"average": 1.0}, "average must be below 1, got 1.0"),
+            ({"polar": "convergent"}, "polar= goes with the norms 'spectral' and 'modular', got norm 'l2'"),
+            ({"norm": "modular", "polar": "fast"}, "polar must be one of 'exact', .*got 'fast'"),
+        ),
     ),
-    Row("steepest-l3", partial(optim.SteepestDescent, norm=3), reference.steepest_p(3), needs_loss=True),
+    _steepest("linf", reference.steepest_sign),
+    _steepest("l1", reference.steepest_coordinate),
+    _steepest(3, reference.steepest_p(3)),
+    _steepest(1.5, reference.steepest_p(1.5)),
     Row(
-        "steepest-l1.5", partial(optim.SteepestDescent, norm=1.5), reference.steepest_p(1.5), needs_loss=True
+        "steepest-log",
+        partial(optim.SteepestDescent, norm="linf", rule="log", max_length=0.05),
+        partial(reference.steepest_log, longest=0.05),
+        lr=0.05,
+        run=("sign", {"rule": "log", "max_length": 0.05}),
+    ),
+    Row(
+        "coordinate-averaged",
+        partial(optim.SteepestDescent, norm="l1", normalized=True, average=0.8),
+        partial(reference.coordinate_averaged, weight=0.8),
+        lr=0.1,
+        unit_step="l1",
+        run=("coordinate", {"average": 0.8}),
+    ),
+    Row(
+        "adam",
+        optim.Adam,
+        reference.adam,
+        lr=0.05,
+        needs_loss=True,
+        run=("adam", {}),
+        bad=(
+            *BAD_LR,
+            ({"beta1": 1.0}, "beta1 must be below 1, got 1.0"),
+            ({"beta2": -0.1}, "beta2 must be >= 0 and finite, got -0.1"),
+            ({"eps": -1e-8}, "eps must be >= 0 and finite, got -1e-08"),
+        ),
+    ),
+    Row(
+        "adam-options",
+        partial(optim.Adam, beta1=0.0, beta2=0.9, eps=0.1),
+        partial(reference.adam, beta1=0.0, beta2=0.9, eps=0.1),
+        lr=0.1,
+        needs_loss=True,
+        run=("adam", {"beta1": 0.0, "beta2": 0.9, "eps": 0.1}),
     ),
 )
 

@@ -196,6 +196,54 @@ def steepest_p(p: float) -> Callable[..., Array]:
     return path
 
 
+def steepest_log(
+    Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential", longest: float = np.inf
+) -> Array:
+    """Sign descent on log L with steps of at most ``longest``: ``w - min(lr ||g||_1, longest) sign(g)``, ``g = grad L / L``."""
+
+    def step(w: Array) -> Array:
+        value, grad = loss_and_gradient(Z, w, loss)
+        g = grad / value
+        return w - np.minimum(lr * np.abs(g).sum(), longest) * np.sign(g)
+
+    return _iterate(step, w0, steps)
+
+
+def coordinate_averaged(
+    Z: Array, lr: float | Array, steps: int, w0: Array, loss: str = "exponential", weight: float = 0.95
+) -> Array:
+    """A step of length lr along the largest entry of the running mean of ``grad L / L``."""
+    path, mean = [np.array(w0, dtype=float)], None
+    for _ in range(steps):
+        value, grad = loss_and_gradient(Z, path[-1], loss)
+        mean = grad / value if mean is None else weight * mean + (1 - weight) * grad / value
+        unit = np.zeros_like(mean)
+        j = int(np.argmax(np.abs(mean)))
+        unit[j] = np.sign(mean[j])
+        path.append(path[-1] - lr * unit)
+    return np.array(path)
+
+
+def adam(
+    Z: Array,
+    lr: float | Array,
+    steps: int,
+    w0: Array,
+    loss: str = "exponential",
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> Array:
+    """Kingma and Ba's Algorithm 1 on L itself."""
+    path = [np.array(w0, dtype=float)]
+    m = v = np.zeros_like(path[0])
+    for t in range(1, steps + 1):
+        g = loss_and_gradient(Z, path[-1], loss)[1]
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        path.append(path[-1] - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps))
+    return np.array(path)
+
+
 def spectral(Z: Array, lr: float, steps: int, W0: Array) -> Array:
     """Matrix weights ``W [a, b]`` with margins ``<Z_i, W>``, ``Z [n, a, b]``: ``W - lr U V^T`` of ``grad L = U S V^T``.
 

@@ -19,6 +19,8 @@ from margin_lab.runs import METHODS
 
 STEPS = 40
 every_row = pytest.mark.parametrize("row", RUNNABLE, ids=ids(RUNNABLE))
+# Methods of networks' matrices: test_matrix_optimizers.py.
+OF_MATRICES = ("spectral", "shampoo", "muon")
 # Methods of run_linear that are no torch optimizer of ours: (options, reference, lr)
 OTHERS: dict[str, tuple[dict[str, Any], Callable[..., np.ndarray], float]] = {
     "momentum": ({"momentum": 0.7}, partial(reference.momentum, beta=0.7), 0.5),
@@ -459,7 +461,7 @@ def test_errors_of_one_function_only() -> None:
 
 
 def test_every_method_of_the_table_is_tested() -> None:
-    tested = {row.run[0] for row in RUNNABLE if row.run} | set(OTHERS) | {"sgd", "certified"}
+    tested = {row.run[0] for row in RUNNABLE if row.run} | set(OTHERS) | {"sgd", "certified", *OF_MATRICES}
     assert set(METHODS) <= tested, f"add {sorted(set(METHODS) - tested)} to tests/optimizers.py or to OTHERS"
 
 

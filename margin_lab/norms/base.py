@@ -28,7 +28,11 @@ class Norm:
     def project(self, v: Tensor, radius: Tensor | float) -> Tensor:
         raise ValueError(f"no ball projection for the norm {self.name!r}; 'l1', 'l2' and 'linf' have one")
 
+    def dual_and_direction(self, g: Tensor) -> tuple[Tensor, Tensor]:
+        """Both at once, for norms where they share their work."""
+        return self.dual(g), self.direction(g)
+
     def steepest(self, g: Tensor) -> Tensor:
         """Steepest descent's step ``Delta`` (Flavors of Margin, eq. 1): ``||Delta|| = ||g||_*``, ``<Delta, g> = -||g||_*^2``."""
-        axes = (..., None, None) if self.matrix else (..., None)
-        return self.dual(g)[axes] * self.direction(g)
+        dual, direction = self.dual_and_direction(g)
+        return dual[(..., None, None) if self.matrix else (..., None)] * direction

@@ -1,31 +1,72 @@
-"""Steepest descent in any norm; gradient, sign, coordinate and spectral descent are its instances."""
+"""Steepest descent in any norm; gradient, sign, coordinate, spectral and modular descent are its instances."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from margin_lab.norms import Norm, get_norm
+from margin_lab.checks import nonnegative
+from margin_lab.norms import Norm, Spectral, modular, on_flat
+from margin_lab.norms.modular import Shape
+from margin_lab.norms.spectral import Polar
 from margin_lab.optim.base import LogLossOptimizer
+from margin_lab.optim.polar import get_polar
+from margin_lab.optim.step_rules import check_cap, check_rule, step_length
 
 
-def steepest_update(w: Tensor, grad: Tensor, lr: Any, norm: Norm, log_loss: Any = None) -> Tensor:
-    """``w + lr * L * Delta`` with ``Delta`` the steepest step for ``grad log L``: eq. (1) of Flavors of Margin for L.
+def steepest_update(
+    w: Tensor,
+    grad: Tensor,
+    lr: Any,
+    norm: Norm,
+    rule: str = "unit",
+    log_loss: Any = None,
+    max_length: Any = None,
+    max_fall: Any = None,
+) -> Tensor:
+    """``w + length * u``, ``u`` the unit steepest direction for ``grad log L`` in ``norm``.
 
-    Without ``log_loss`` the step is normalised: ``w + lr * u``, ``||u|| = 1``.
+    With ``rule="gradient"`` that is eq. (1) of Flavors of Margin for L: ``length = lr ||grad L||_*``. For the other rules and the
+    caps see :func:`margin_lab.optim.step_rules.step_length`.
 
     Args:
-        w, grad: ``[..., d]``; ``grad`` is that of ``log L``. lr: broadcasts against ``w``.
-        log_loss: ``[...]`` tensor (or a number).
+        w, grad: ``[..., P]``; ``grad`` is that of ``log L``. lr: broadcasts against ``w``. norm: of vectors ``[..., P]``.
+        log_loss: ``[...]`` tensor (or a number), for "gradient".
     """
-    if log_loss is None:
+    if rule == "unit" and max_length is None and max_fall is None:
         return w + lr * norm.direction(grad)
-    scale = torch.exp(torch.as_tensor(log_loss, dtype=w.dtype, device=w.device))
-    axes = (..., None, None) if norm.matrix else (..., None)
-    return w + lr * (scale[axes] * norm.steepest(grad))
+    dual, direction = norm.dual_and_direction(grad)
+    size = norm(w)[..., None] if rule == "relative" else None
+    if log_loss is not None:
+        log_loss = torch.as_tensor(log_loss, dtype=w.dtype, device=w.device)[..., None]
+    return w + step_length(rule, lr, dual[..., None], size, log_loss, max_length, max_fall) * direction
+
+
+def averaged(grad: Tensor, average: Tensor | None, weight: Any) -> Tensor:
+    """``weight * average + (1 - weight) * grad``, begun at the first gradient."""
+    return grad if average is None else weight * average + (1 - weight) * grad
+
+
+def own_norm(norm: str | float | Norm, shapes: Mapping[str, Shape], polar: str | Polar = "exact") -> Norm:
+    """The norm of flat parameters in which a method descends; ``polar`` computes its polar factors.
+
+    Raises:
+        ValueError: as :func:`margin_lab.norms.on_flat`; ``polar`` for a norm without polar factors.
+    """
+    if polar == "exact":
+        return on_flat(norm, shapes)
+    matrices = Spectral(get_polar(polar))
+    if norm == "spectral":
+        return on_flat(matrices, shapes)
+    if norm == "modular":
+        return modular(shapes, matrices)
+    raise ValueError(
+        f"polar= goes with the norms 'spectral' and 'modular', got norm {norm!r}; build a modular norm of your own from "
+        "margin_lab.norms.Spectral(polar)"
+    )
 
 
 class SteepestDescent(LogLossOptimizer):
@@ -36,12 +77,31 @@ class SteepestDescent(LogLossOptimizer):
 
     Args:
         params: parameters or groups; the norm is joint over all of them. lr: > 0.
-        norm: "l1" (coordinate descent), "l2" (gradient descent), "linf" (sign descent), a number p, or "spectral" for
-            exactly one matrix.
-        normalized: take steps of length ``lr`` in the norm instead; no closure needed.
+        norm: "l1" (coordinate descent), "l2" (gradient descent), "linf" (sign descent), a number p, "spectral" for exactly one
+            matrix, "modular" (spectral norms of matrices, l2 norms of vectors, the largest of them), or a
+            :func:`margin_lab.norms.modular` norm of your own.
+        normalized: take steps of length ``lr`` in the norm instead (``rule="unit"``); no closure needed.
+        rule: of the step's length: "gradient" (the above), "log" (``lr ||grad log L||_*``), "unit" or "relative"
+            (``lr ||theta||``). max_length, max_fall: caps on it; see :func:`margin_lab.optim.step_rules.step_length`.
+        average: 0, or the weight of the past, as 0.95, in a running mean of the gradients of log L, from which the direction is
+            then taken. Coordinate descent on ReLU networks needs it: at a kink the largest partial derivative belongs to a
+            coordinate whose derivative changes sign with every step across the kink, so that plain selection takes it for ever,
+            back and forth. The mean of those signs is 0, and another coordinate gets its turn.
+        polar: "exact", "newton-schulz", "convergent" or a function, for "spectral" and "modular".
 
     Raises:
-        ValueError: lr <= 0, an unknown norm, the spectral norm on anything but one matrix.
+        ValueError: lr <= 0, an unknown norm, rule or polar factor, the spectral norm on anything but one matrix, a frozen
+            parameter.
+
+    Example:
+        >>> import torch, margin_lab as ml
+        >>> net = ml.models.MLP([2, 8, 1])
+        >>> opt = SteepestDescent(net.parameters(), lr=0.1, norm="modular", normalized=True)
+        >>> ml.log_loss(net(torch.ones(1, 2, dtype=torch.float64)), torch.ones(1)).backward()
+        >>> before = net.layers[0].weight.detach().clone()
+        >>> opt.step()
+        >>> round(float(torch.linalg.matrix_norm(net.layers[0].weight.detach() - before, 2)), 12)
+        0.1
 
     Source: Flavors of Margin (Tsilivis et al.), eq. (1), Theorem 3.1.
     """
@@ -52,25 +112,55 @@ class SteepestDescent(LogLossOptimizer):
         lr: float = 1e-3,
         norm: str | float | Norm = "l2",
         normalized: bool = False,
+        rule: str | None = None,
+        max_length: float | None = None,
+        max_fall: float | None = None,
+        average: float = 0.0,
+        polar: str | Polar = "exact",
     ):
-        self.norm = get_norm(norm)
-        self.normalized = bool(normalized)
-        self.needs_loss = not normalized
+        if rule is not None:
+            check_rule(rule)
+            if normalized and rule != "unit":
+                raise ValueError(f"normalized=True is rule='unit', got rule={rule!r}; give one of them")
+        check_cap(max_length, "max_length")
+        check_cap(max_fall, "max_fall")
+        self.rule = rule or ("unit" if normalized else "gradient")
+        self.max_length, self.max_fall = max_length, max_fall
+        self.average = check_average(average)
+        self.needs_loss = self.rule == "gradient"
         super().__init__(params, lr)
-        if self.norm.matrix:
-            shapes = [tuple(p.shape) for g in self.param_groups for p in g["params"]]
-            if len(shapes) != 1 or len(shapes[0]) != 2:
-                raise ValueError(
-                    f"the {self.norm.name} norm is of one matrix, got parameters of shapes {shapes}"
-                )
+        self._given, self._polar = norm, polar
+        named = [p for group in self.param_groups for p in group["params"]]
+        frozen = [tuple(p.shape) for p in named if not p.requires_grad]
+        if frozen:
+            raise ValueError(
+                f"parameters of shapes {frozen} are frozen, but the norm is joint over all parameters given: pass only those "
+                "with requires_grad=True"
+            )
+        self.norm = own_norm(norm, _shapes(named), polar)
 
     def update(
         self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
     ) -> Tensor:
-        """One step of :func:`steepest_update`, on the one matrix where the norm is of matrices."""
-        shape = self.param_groups[0]["params"][0].shape if self.norm.matrix else w.shape
-        log_loss = None if self.normalized else log_loss
-        return steepest_update(w.view(shape), grad.view(shape), lr, self.norm, log_loss).reshape(-1)
+        """One step of :func:`steepest_update`."""
+        if self.average:
+            grad = state["average"] = averaged(grad, state.get("average"), self.average)
+        moved = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        norm = own_norm(self._given, _shapes(moved), self._polar)
+        loss = log_loss if self.rule == "gradient" else None
+        return steepest_update(w, grad, lr, norm, self.rule, loss, self.max_length, self.max_fall)
+
+
+def check_average(value: Any) -> Any:
+    """Return ``value``; raise ValueError unless it is the weight of a running mean: 0 <= value < 1."""
+    nonnegative(value, "average")
+    if value >= 1:
+        raise ValueError(f"average must be below 1, got {value!r}; at 1 no new gradient would count")
+    return value
+
+
+def _shapes(params: list[Tensor]) -> dict[str, Shape]:
+    return {f"parameter {i}": tuple(p.shape) for i, p in enumerate(params)}
 
 
 class GD(SteepestDescent):

@@ -46,14 +46,15 @@ def run_linear(
         X: ``[n, d]`` array or tensor; results have its type, dtype and device. y: ``[n]``, -1 or +1.
         method: "gd", "momentum" (``momentum=0.9``), "sgd" (``batch_size=32``, ``momentum=0``, ``normalized=False``), "ngd"
             (``form="loss"`` or ``"gradient"``), "nacson", "dual", "prgd" (``radii=``, ``period=``), "sign", "coordinate"
-            (steps of length lr in their own norm), "certified" (``form=``, ``tol=1e-12``).
+            (steps of length lr in their own norm), "steepest" (in the norm ``norm=``, default l2; ``rule="unit"``
+            normalised), "adam" (``beta1=``, ``beta2=``, ``eps=``), "certified" (``form=``, ``tol=1e-12``).
         steps: iterations; pairs of products ``Z w`` and ``Z^T q`` for "certified", which stops at ``tol`` and then has fewer.
         lr: step size, > 0, default 1; "certified" has none. seed: for methods that draw random numbers.
         loss: "exponential" or "logistic". w0: start ``[d]``. warmup: only for "prgd", default 1000.
         record: "log" (about 200 log-spaced iterations), "all", or a list of iterations; 0 and the last are always recorded
             by "log" and "all", the last one always.
-        norm: of ``run.margin`` and ``run.norm``; default the method's own. For "certified" the norm whose margin it maximises,
-            "l1", "l2" or "linf". device: where to compute ("auto": CUDA if there
+        norm: of ``run.margin`` and ``run.norm``; default the method's own. For "certified" ("l1", "l2" or "linf") and "steepest"
+            it is also the norm whose margin they maximise. device: where to compute ("auto": CUDA if there
             is one); default where X is.
 
     Raises:
@@ -132,6 +133,10 @@ def sweep_linear(
     Z = Z.to(compute_device(device, Z.device))
     Z = Z if Z.ndim == 3 else Z[None]
     defaults = {**({} if row.update is None else {"lr": 1.0}), "seed": 0, **row.options}
+    own = row.norm if norm is None else norm
+    if "norm" in row.options:  # here the norm of run.margin is also the method's
+        own = options["norm"] = row.options["norm"] if norm is None else norm
+    assert own is not None
     settings = combinations(options, defaults, {**COMMON, **row.check}, method)
     problem = LinearProblem(Z, len(settings), loss)
     settings = [dict(s) for _ in range(len(Z)) for s in settings]
@@ -141,8 +146,8 @@ def sweep_linear(
                 f"{method!r} starts at 0 on the exponential loss: it takes no w0, warmup or other loss"
             )
         recorded = recorded_steps(record, integer(steps, "steps"))
-        return search_rows(problem, method, settings, recorded, row.norm if norm is None else norm, restore)
-    measure = get_norm(row.norm if norm is None else norm)
+        return search_rows(problem, method, settings, recorded, own, restore)
+    measure = get_norm(own)
     if measure.matrix:
         raise ValueError(
             f"w is a vector, which has no {measure.name} norm; use 'l1', 'l2', 'linf' or a number p >= 1"

@@ -10,19 +10,26 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from margin_lab.checks import choice, integer, positive
+from margin_lab.checks import choice, integer, nonnegative, positive
 from margin_lab.norms import get_norm
+from margin_lab.optim.adam import AdamState, check_beta
 from margin_lab.optim.certified import FORMS as FORMS_OF_SEARCH
 from margin_lab.optim.dual import DualState, dual_update
+from margin_lab.optim.muon import MuonState
 from margin_lab.optim.normalized import FORMS, normalized_update
+from margin_lab.optim.polar import get_polar
 from margin_lab.optim.prgd import PRGDState, prgd_update
 from margin_lab.optim.radii import exponential_radii, period_of
-from margin_lab.optim.steepest import steepest_update
+from margin_lab.optim.shampoo import ShampooState, check_memory
+from margin_lab.optim.steepest import check_average
+from margin_lab.optim.step_rules import RULES, check_cap
+from margin_lab.runs.geometry import Steepest, adam, muon, shampoo, shapes_of, steepest
 from margin_lab.runs.problem import Problem
 from margin_lab.runs.stochastic import MiniBatches, below_one, sgd
 
@@ -39,7 +46,7 @@ class Method:
     """One optimizer on a linear model.
 
     Attributes:
-        norm: the norm whose margin it maximises, in which ``run.margin`` is measured.
+        norm: the norm whose margin it maximises, in which ``run.margin`` is measured; None where it is an option.
         update: ``update(w, grad, log_loss, h, state) -> w``; None for the search for a certificate ("certified").
         options: hyperparameters beyond ``lr`` with their defaults.
         check: for each option a function that raises ValueError on a bad value.
@@ -50,7 +57,7 @@ class Method:
         needs_gradient: whether it reads the full gradient (else both are None).
     """
 
-    norm: str
+    norm: str | None
     update: Update | None
     options: Mapping[str, Any] = field(default_factory=dict)
     check: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
@@ -122,19 +129,44 @@ def prgd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state:
     return prgd_update(w, grad, h["lr"], state, h["radii"], h["period"])
 
 
-def steepest(norm: str) -> Update:
-    """Steps of length ``lr`` in the norm, along its steepest direction."""
-    own = get_norm(norm)
+def _steepest(norm: str | None) -> Method:
+    """A row of steepest descent: normalised in one norm, or by the paper's eq. (1) in that of its option ``norm``."""
+    rules = tuple(rule for rule in RULES if rule != "gradient" or norm is None)
+    return Method(
+        norm,
+        steepest,
+        {
+            "rule": "gradient" if norm is None else "unit",
+            "max_length": None,
+            "max_fall": None,
+            "average": 0.0,
+            "polar": "exact",
+            **({"norm": "l2"} if norm is None else {}),
+        },
+        {
+            "rule": lambda v: choice(v, "rule", rules),
+            "max_length": lambda v: check_cap(v, "max_length"),
+            "max_fall": lambda v: check_cap(v, "max_fall"),
+            "average": check_average,
+            "polar": get_polar,
+            "norm": lambda v: v == "modular" or get_norm(v),
+        },
+        start=partial(Steepest.start, norm=norm),
+        numeric=("average",),
+        needs_loss=norm is None,
+    )
 
-    def update(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Any) -> Tensor:
-        return steepest_update(w, grad, h["lr"], own)
 
-    return update
+def _matrices(name: str, state: Any) -> Callable[[Tensor, Problem, Mapping[str, Any]], Any]:
+    return lambda w, problem, h: (state.start(w), shapes_of(problem, name))
 
 
-def _flag(value: Any) -> None:
-    if not isinstance(value, bool):
-        raise ValueError(f"normalized must be True or False, got {value!r}")
+def _flag(name: str) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, got {value!r}")
+
+    return check
 
 
 def _callable_radii(value: Any) -> None:
@@ -162,7 +194,7 @@ METHODS: dict[str, Method] = {
         {
             "batch_size": lambda v: integer(v, "batch_size", least=1),
             "momentum": below_one,
-            "normalized": _flag,
+            "normalized": _flag("normalized"),
         },
         start=MiniBatches.start,
         numeric=("momentum",),
@@ -179,8 +211,41 @@ METHODS: dict[str, Method] = {
         start=lambda w, problem, h: PRGDState.start(w),
         warmup=1000,
     ),
-    "sign": Method("linf", steepest("linf")),
-    "coordinate": Method("l1", steepest("l1")),
+    "sign": _steepest("linf"),
+    "coordinate": _steepest("l1"),
+    "spectral": _steepest("spectral"),
+    "steepest": _steepest(None),
+    "adam": Method(
+        "linf",
+        adam,
+        {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        {
+            "beta1": lambda v: check_beta(v, "beta1"),
+            "beta2": lambda v: check_beta(v, "beta2"),
+            "eps": lambda v: nonnegative(v, "eps"),
+        },
+        start=lambda w, problem, h: AdamState.start(w),
+        numeric=("beta1", "beta2", "eps"),
+        needs_loss=True,
+    ),
+    "shampoo": Method(
+        "spectral",
+        shampoo,
+        {"beta2": 0.0, "eps": 0.0},
+        {"beta2": check_memory, "eps": lambda v: nonnegative(v, "eps")},
+        start=_matrices("shampoo", ShampooState),
+        numeric=("beta2", "eps"),
+        needs_loss=True,
+    ),
+    "muon": Method(
+        "spectral",
+        muon,
+        {"momentum": 0.95, "nesterov": True, "polar": "newton-schulz"},
+        {"momentum": below_one, "nesterov": _flag("nesterov"), "polar": get_polar},
+        start=_matrices("muon", MuonState),
+        numeric=("momentum",),
+        needs_loss=True,
+    ),
     "certified": Method(
         "l2",
         None,

@@ -13,10 +13,10 @@ from margin_lab.checks import DivergedError, as_tensor, choice, finite, integer,
 from margin_lab.homogeneity import homogeneity_degree
 from margin_lab.losses import LOSSES
 from margin_lab.models import Network, check_homogeneity, flat_parameters, starts
-from margin_lab.norms import Norm
+from margin_lab.norms import Norm, on_flat
 from margin_lab.runs.methods import METHODS
 from margin_lab.runs.network_problem import NetworkProblem, network_data
-from margin_lab.runs.network_record import Recorder, flat_norm
+from margin_lab.runs.network_record import Recorder
 from margin_lab.runs.network_result import NetworkSweep
 from margin_lab.runs.settings import combinations, compute_device, hyperparameters, recorded_steps
 
@@ -68,13 +68,18 @@ def sweep_network(
             It is left as it is. Parameters that require no gradient are constants shared by all runs.
         X: ``[n, ...]``, or ``[S, n, ...]`` with ``y [S, n]`` for S datasets, the outermost axis of the batch.
         y: -1 or +1 for one output, class indices for k.
-        method: a row of ``margin_lab.runs.METHODS`` that works on any parameters (not "dual", "sgd", "certified").
+        method: a row of ``margin_lab.runs.METHODS`` that works on any parameters (not "dual", "sgd", "certified"). Those of
+            matrices: "spectral" (one trained matrix), "shampoo" (``beta2=``, ``eps=``), "muon" (``momentum=``, ``nesterov=``,
+            ``polar=``). "sign", "coordinate", "spectral" and "steepest" (``norm=``, also "modular" or a norm of
+            :mod:`margin_lab.norms`) take ``rule=``, ``max_length=``, ``max_fall=``, ``average=``: see
+            :class:`margin_lab.optim.SteepestDescent`.
         steps: iterations. lr: step size or sizes, > 0.
         seed: (option) seeds of the start, for models of :mod:`margin_lab.models`; by default all start at ``model``'s parameters.
         scale: (option) multiplies the start, default 1.
         theta0: start ``[P]``, ``[S, P]`` (one a dataset) or ``[B, P]``, instead of ``seed``.
         loss: "exponential", "logistic" or "cross_entropy". X_test, y_test: held-out data, for ``test_accuracy``.
-        norms: of all trained parameters as one vector, in which norms and margins are recorded. For a model that is not
+        norms: of all trained parameters together, in which norms and margins are recorded; "spectral" where there is one matrix,
+            "modular" for the largest of the layers' spectral norms. For a model that is not
             homogeneous only the norms are.
         record: "log", "all" or a list of iterations, as :func:`margin_lab.run_linear`.
         until_log_loss: a run stops once its log loss is at most this; 0 is where every sample is fitted (exponential loss).
@@ -123,7 +128,7 @@ def sweep_network(
             f"X_test holds {len(test[0])} datasets, X {len(data[0])}; give one for all, or as many"
         )
     recorded = recorded_steps(record, integer(steps, "steps"))
-    recorder = Recorder(problem, test, [flat_norm(n, problem) for n in norms], keep == "all")
+    recorder = Recorder(problem, test, [on_flat(n, problem.shapes) for n in norms], keep == "all")
     theta, diverged_at = problem.iterate(
         theta, row, h, steps, method, recorded, recorder, until_log_loss=until_log_loss
     )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from margin_lab.checks import Restore
 from margin_lab.losses import log_loss_of_margins
-from margin_lab.norms import Norm, get_norm
+from margin_lab.norms import Norm
 from margin_lab.runs.network_problem import NetworkProblem
 from margin_lab.runs.network_result import NetworkSweep
 
@@ -82,30 +82,6 @@ class Recorder:
                 for name in ("log_loss", "q_min", "accuracy", "test_accuracy", "history")
             },
         )
-
-
-class _OfMatrix(Norm):
-    """A norm of one matrix, on the flat parameters of a network whose only trained parameter it is."""
-
-    def __init__(self, norm: Norm, shape: torch.Size):
-        self.norm, self.shape, self.name = norm, shape, norm.name
-
-    def __call__(self, v: Tensor) -> Tensor:
-        return self.norm(v.unflatten(-1, self.shape))
-
-
-def flat_norm(norm: str | float | Norm, problem: NetworkProblem) -> Norm:
-    """The norm as a function of flat parameters; a norm of matrices where there is one trained matrix."""
-    measure = get_norm(norm)
-    if not measure.matrix:
-        return measure
-    shapes = list(problem.shapes.values())
-    if len(shapes) != 1 or len(shapes[0]) != 2:
-        raise ValueError(
-            f"the {measure.name} norm is of one matrix, but the trained parameters have shapes "
-            f"{[tuple(s) for s in shapes]}; freeze the others, or use a modular norm"
-        )
-    return _OfMatrix(measure, shapes[0])
 
 
 def _ratio(q_min: Tensor, power: Tensor) -> Tensor:
