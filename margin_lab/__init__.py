@@ -14,7 +14,17 @@ from margin_lab.hard_margins import HardMargin, NotSeparableError, hard_margin
 from margin_lab.homogeneity import homogeneity_degree
 from margin_lab.losses import log_loss
 from margin_lab.margins import normalized_margin, smoothed_margin
-from margin_lab.runs import NetworkSweep, Run, Sweep, run_linear, run_network, sweep_linear, sweep_network
+from margin_lab.runs import (
+    NetworkSweep,
+    Run,
+    Sweep,
+    Training,
+    run_linear,
+    run_network,
+    sweep_linear,
+    sweep_network,
+    train_network,
+)
 
 __version__ = "0.1.0"
 
@@ -25,6 +35,7 @@ __all__ = [
     "NotSeparableError",
     "Run",
     "Sweep",
+    "Training",
     "datasets",
     "flow",
     "hard_margin",
@@ -43,6 +54,7 @@ __all__ = [
     "smoothed_margin",
     "sweep_linear",
     "sweep_network",
+    "train_network",
     "widgets",
 ]
 

@@ -2,6 +2,7 @@
 
 from margin_lab.optim.adam import Adam
 from margin_lab.optim.dual import DualAcceleration
+from margin_lab.optim.loss_based import LossBasedLR
 from margin_lab.optim.muon import Muon
 from margin_lab.optim.normalized import NormalizedGD
 from margin_lab.optim.polar import NewtonSchulz, convergent_newton_schulz, newton_schulz
@@ -17,6 +18,7 @@ __all__ = [
     "NewtonSchulz",
     "PRGD",
     "DualAcceleration",
+    "LossBasedLR",
     "NormalizedGD",
     "Shampoo",
     "SteepestDescent",

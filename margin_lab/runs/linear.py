@@ -58,7 +58,8 @@ def run_linear(
             is one); default where X is.
 
     Raises:
-        ValueError: bad data, method, option or value. DivergedError: an iterate that is not finite.
+        ValueError: bad data (entries so large that squares overflow too), method, option or value.
+        DivergedError: an iterate that is not finite.
         NotSeparableError: "certified" found weights that prove that no direction separates the data.
 
     Example:
@@ -83,10 +84,11 @@ def run_linear(
     if run.status == "not separable":
         raise NotSeparableError(run.dual, float(run.upper_bound[-1]), run.norm_name)
     if run.status == "diverged":
+        slower = ", grow the radius more slowly" if "radii" in METHODS[method].options else ""
         raise DivergedError(
             f"{method} with lr={run.settings['lr']} diverged at step {run.diverged_at} "
             f"(log loss {float(run.log_loss[-1]):.3g} before it); "
-            "lower lr, grow the radius more slowly, or use sweep_linear, which records such runs as diverged"
+            f"lower lr{slower}, or use sweep_linear, which records such runs as diverged"
         )
     return run
 
@@ -147,6 +149,7 @@ def sweep_linear(
             )
         recorded = recorded_steps(record, integer(steps, "steps"))
         return search_rows(problem, method, settings, recorded, own, restore)
+    _refuse_huge(Z, method)
     measure = get_norm(own)
     if measure.matrix:
         raise ValueError(
@@ -193,6 +196,16 @@ def _finish(
         status=["finished" if t is None else "diverged" for t in diverged_at],
         diverged_at=diverged_at,
     )
+
+
+def _refuse_huge(Z: Tensor, method: str) -> None:
+    """After one step ``w = lr x`` an output is ``lr |x|^2``: past the square root of the largest number it overflows."""
+    largest, limit = float(Z.abs().max()), 1e-4 * torch.finfo(Z.dtype).max ** 0.5
+    if largest > limit:
+        raise ValueError(
+            f"X has entries up to {largest:.1e}, at which the outputs of {method!r} overflow (limit {limit:.0e} in {Z.dtype}); "
+            "divide X by its largest entry: the max-margin direction stays the same"
+        )
 
 
 def _warmup_steps(row: Method, warmup: int | None, method: str) -> int:
