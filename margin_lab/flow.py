@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from margin_lab.checks import DivergedError, as_tensor, choice, finite, signed_data
+from margin_lab.homogeneous import HomogeneousModel
 from margin_lab.losses import MARGIN_LOSSES, log_loss_of_margins, loss_weights
 
 # exp overflows just above.
@@ -104,6 +107,42 @@ def linear_flow(
         return float(log_loss_of_margins(q, loss, "mean")), -(loss_weights(q, loss) @ Z).numpy()
 
     return log_time_flow(log_loss_and_grad, start, log_t, rtol)
+
+
+def network_flow(
+    model: nn.Module,
+    X: Any,
+    y: Any,
+    log_t: Sequence[float] | np.ndarray,
+    theta0: Any = None,
+    loss: str = "exponential",
+    rtol: float = 1e-11,
+) -> Flow:
+    """Gradient flow of a homogeneous network on the **summed** loss, in log-time; ``flow.w`` is ``theta [T, P]``.
+
+    For small networks with a smooth activation ("relu2", "relu3", "linear"): each step costs a backward pass, and a kink, where
+    ReLU's gradient jumps, stops any integrator of high order.
+
+    Args:
+        model: homogeneous ``nn.Module``; it is left as it is. X: ``[n, ...]``. y: ``[n]``, -1 or +1, or class indices.
+        log_t: increasing times ``log t`` to record. theta0: ``[P]`` start, default the model's parameters.
+        loss: "exponential", "logistic" or "cross_entropy". rtol: relative tolerance of the integrator.
+
+    Raises:
+        ValueError: bad data, a model that is not homogeneous. DivergedError: as :func:`log_time_flow`.
+
+    Source: Lyu & Li 2020, section 4; its Theorem 4.3 has the rates.
+    """
+    problem = HomogeneousModel(model, X, y, loss)
+    start = problem.theta if theta0 is None else finite(as_tensor(theta0, "theta0"), "theta0").double()
+    if start.shape != problem.theta.shape:
+        raise ValueError(f"theta0 must have shape [{problem.size}], got {tuple(start.shape)}")
+
+    def log_loss_and_grad(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        d = problem.descent(torch.from_numpy(np.array(theta)).to(start.device))
+        return d.log_loss, -d.v.cpu().numpy()
+
+    return log_time_flow(log_loss_and_grad, start.cpu().numpy(), log_t, rtol)
 
 
 def predicted_residual(Z: Any, w_check: Any, dual: Any, support: Any) -> np.ndarray:

@@ -40,7 +40,7 @@ def lemma_5_1(problem: HomogeneousModel, theta: Tensor) -> Growth:
 
         ``d log smoothed/dt  =  L_deg (d log rho/dt)^-1 ||d theta_hat/dt||^2  +  ||v||^2 H / (A (A + H))``.
 
-    The left side is ``||v||^2 / A - L_deg <theta, v> / rho^2``, from ``dL/dt = -||grad L||^2`` and ``rho d rho/dt = <theta, v> L``.
+    The left side is ``||v||^2 / A - L_deg <theta, v> / rho^2``: ``dL/dt = -||grad L||^2`` and ``rho d rho/dt = L <theta, v>``.
 
     Raises:
         ValueError: another loss, or ``L >= 1``, where the smoothed margin is not positive.
@@ -60,9 +60,9 @@ def lemma_5_1(problem: HomogeneousModel, theta: Tensor) -> Growth:
 def theorem_3_1(problem: HomogeneousModel, theta: Tensor, norm: str | float | Norm) -> Growth:
     """Both sides of Theorem 3.1 for steepest flow in ``norm``, and that norm's smoothed margin.
 
-    ``lhs = ||v||_*^2 / A - L_deg <n, u> ||v||_* / ||theta||`` with ``u`` the unit steepest direction and n a subgradient of the norm
-    at theta; ``bound = ||v||_*^2 / A - L_deg ||v||_* / ||theta|| >= 0``; the remainder is ``L_deg ||v||_* (1 - <n, u>) / ||theta||``: the
-    norm grows no faster than the flow moves.
+    ``lhs = ||v||_*^2 / A - L_deg <n, u> ||v||_* / ||theta||`` with ``u`` the unit steepest direction and n a subgradient of the
+    norm at theta; ``bound = ||v||_*^2 / A - L_deg ||v||_* / ||theta|| >= 0``; the remainder is
+    ``L_deg ||v||_* (1 - <n, u>) / ||theta||``: the norm grows no faster than the flow moves.
 
     Raises:
         ValueError: another loss than the exponential, or ``L >= 1``.

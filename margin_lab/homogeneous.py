@@ -33,8 +33,8 @@ LOG_THRESHOLD = {
 class Descent(NamedTuple):
     """The loss at a point and the way down from it, ``v = -grad log L = sum_k p_k grad q_k``; no loss is formed.
 
-    ``log_loss``: number. ``weights``: ``p [m]``, one a constraint; for the exponential loss they sum to 1. ``margins``: ``q [m]``.
-    ``v``: ``[P]``.
+    ``log_loss``: number. ``weights``: ``p [m]``, one a constraint; for the exponential loss they sum to 1. ``margins``:
+    ``q [m]``. ``v``: ``[P]``.
     """
 
     log_loss: float

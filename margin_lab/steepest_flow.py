@@ -27,8 +27,8 @@ class SteepestFlow:
         steps: recorded iterations. theta: ``[T, P]``.
         log_loss: of the **summed** exponential loss. q_min: smallest margin.
         norms: ``{name: [T]}``, the flow's own norm among them.
-        lhs: ``(d log smoothed / dt) / L`` in the own norm, from the velocity. bound: the theorem's lower bound for it. Both are NaN
-            where ``L >= 1``.
+        lhs: ``(d log smoothed / dt) / L`` in the own norm, from the velocity. bound: the theorem's lower bound for it. Both are
+            NaN where ``L >= 1``.
         growth: ``{name: [T]}``, lhs in every measured norm: negative where that smoothed margin falls.
         alignment: ``beta = <theta, -grad L> / (||theta|| ||grad L||_*)`` in the own norm.
         falls: ``{name: largest fall of log smoothed in one step}`` over **all** steps with ``L < 1``, recorded or not; 0 where it
@@ -83,19 +83,19 @@ def steepest_flow(
 ) -> SteepestFlow:
     """Follow ``d theta/dt = ||grad L||_* u`` on the summed exponential loss, ``u`` the unit steepest direction in ``norm``.
 
-    Euler steps ``theta <- theta + length * u``. Time does not appear: the path is the same at any speed, and an own clock keeps it
-    clear of underflow. The step rule is what makes it a flow:
+    Euler steps ``theta <- theta + length * u``. Time does not appear: the path is the same at any speed, and a clock of its own
+    keeps it clear of underflow. The step rule is what makes it a flow:
 
         ``length = min(max_length * ||theta||, max_fall / ||grad log L||_*)``,
 
-    so that no step turns theta by much, and none lowers ``log L`` by more than ``max_fall`` to first order. Without the second cap
-    sign and coordinate flow chatter once ``log 1/L`` is large, and their own margin falls by a factor: a discretisation artefact that looks
-    like a counterexample.
+    so that no step turns theta by much, and none lowers ``log L`` by more than ``max_fall`` to first order. Without the second
+    cap sign and coordinate flow chatter once ``log 1/L`` is large, and their own margin falls by a factor: a discretisation
+    artefact that looks like a counterexample.
 
     Args:
         model: homogeneous ``nn.Module``; smooth activations (``relu2``) make smooth flows. It is left as it is.
-        X: ``[n, ...]``. y: ``[n]``, -1 or +1, or class indices. norm: "l1", "l2", "linf", a number p, "spectral" (one trained matrix),
-            "modular" or a norm of :mod:`margin_lab.norms`.
+        X: ``[n, ...]``. y: ``[n]``, -1 or +1, or class indices. norm: "l1", "l2", "linf", a number p, "spectral" (one trained
+            matrix), "modular" or a norm of :mod:`margin_lab.norms`.
         steps: at most. max_length: of a step, relative to the norm. max_fall: of log L in a step.
         until_log_loss: stop once log L is at most this. theta0: ``[P]`` start, default the model's parameters.
         measured: other norms to measure in. record_every: steps between records; the last one is recorded always.
