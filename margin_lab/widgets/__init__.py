@@ -3,6 +3,7 @@
 from margin_lab.widgets.base import InteractiveFigure
 from margin_lab.widgets.controls import Choice, Slider
 from margin_lab.widgets.direction import direction
+from margin_lab.widgets.norm import norm
 from margin_lab.widgets.panels import INK, MUTED, Axis, Panel, Rule, Series
 from margin_lab.widgets.prgd import prgd
 from margin_lab.widgets.radius import radius
@@ -19,6 +20,7 @@ __all__ = [
     "Series",
     "Slider",
     "direction",
+    "norm",
     "prgd",
     "radius",
     "step_size",

@@ -62,7 +62,10 @@ def _draw(axes: Any, series: Series, x: np.ndarray, y: np.ndarray) -> None:
     label = (
         series.label if series.label and len(x) else None
     )  # as in the front end: what is not there has no entry
-    if series.mark == "points":
+    if series.mark == "value":
+        value = f"{y[-1]:.3g}".replace("inf", "∞") if len(y) else ""
+        axes.plot([], [], " ", label=label and f"{label} {value}")
+    elif series.mark == "points":
         axes.scatter(x, y, s=(2 * series.width) ** 2, color=color, label=label, linewidths=0)
     elif series.mark == "area":
         axes.fill(x, y, color=color, alpha=0.25, label=label)

@@ -22,8 +22,9 @@ function makePanel(spec) {
     for (const series of spec.series) {
       const { y } = frame[series.name];
       if (!series.label || !y.length) continue;
-      const entry = create("span", { class: "ml-legend-entry" }, swatch(series), series.label);
-      if (series.last) entry.append(create("span", { class: "ml-last" }, readable(y[y.length - 1])));
+      const isValue = series.mark === "value";
+      const entry = create("span", { class: "ml-legend-entry" }, ...(isValue ? [] : [swatch(series)]), series.label);
+      if (series.last || isValue) entry.append(create("span", { class: "ml-last" }, readable(y[y.length - 1])));
       legend.append(entry);
     }
   }
@@ -43,8 +44,9 @@ function makePanel(spec) {
   }
 
   function scales(width, height) {
-    const values = (axis) => spec.series.flatMap((s) => Array.from(frame[s.name][axis]));
-    const arrows = spec.series.some((s) => s.mark === "arrow") ? [0] : []; // they start at the origin: show it
+    const drawn = spec.series.filter((s) => s.mark !== "value");
+    const values = (axis) => drawn.flatMap((s) => Array.from(frame[s.name][axis]));
+    const arrows = drawn.some((s) => s.mark === "arrow") ? [0] : []; // they start at the origin: show it
     let x = domainOf(spec.x, [...values("x"), ...arrows]), y = domainOf(spec.y, [...values("y"), ...arrows]);
     const inner = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
     if (spec.equal) [x, y] = equalise(x, y, ...inner);
@@ -78,6 +80,7 @@ function makePanel(spec) {
     for (const rule of spec.rules) drawRule(marks, rule, xScale, yScale, width, height);
     places = {};
     for (const series of spec.series) {
+      if (series.mark === "value") continue;
       const points = drawSeries(marks.append("g"), series, frame[series.name], xScale, yScale);
       if (series.mark === "line") places[series.name] = points;
     }

@@ -7,8 +7,9 @@ function powerOfTen(exponent) {
   return "10" + [...String(exponent)].map((c) => SUPERSCRIPT[c]).join("");
 }
 
-/** 3.1·10⁻⁷ for small and large numbers, 0.031 between. */
+/** 3.1·10⁻⁷ for small and large numbers, 0.031 between; ∞. */
 function readable(value) {
+  if (value === Infinity) return "∞";
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const exponent = Math.floor(Math.log10(Math.abs(value)));
