@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -27,19 +27,22 @@ def trained_parameters(model: nn.Module) -> dict[str, Tensor]:
     return trained or named
 
 
-def homogeneity_degree(model: nn.Module, X: Tensor, tol: float | None = None) -> float | None:
+def homogeneity_degree(
+    model: nn.Module, X: Tensor, tol: float | None = None, theta: Mapping[str, Tensor] | None = None
+) -> float | None:
     """Return ``L`` with ``f(X; c theta) = c^L f(X; theta)`` in the trained parameters, or None where every output is 0.
 
     Args:
         model: any ``nn.Module``; it is evaluated in eval mode and left as it was.
         X: inputs, of the shape, dtype and device that ``model`` takes.
         tol: largest relative error of the outputs; default 100 rounding errors of their dtype.
+        theta: trained parameters at which to look, instead of the model's own.
 
     Raises:
         ValueError: outputs that do not scale by one power (biases beyond the first layer, normalisation layers,
             activations such as GELU or tanh).
     """
-    theta = trained_parameters(model)
+    theta = dict(trained_parameters(model) if theta is None else theta)
     with evaluating(model), torch.no_grad():
         base = functional_call(model, theta, (X,))
         scaled = [functional_call(model, {k: c * v for k, v in theta.items()}, (X,)) for c in _SCALES]

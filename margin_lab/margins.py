@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -36,8 +37,8 @@ def normalized_margin(model: nn.Module, X: Any, y: Any, norm: str | float | Norm
 
     Source: Lyu & Li 2020, eq. (3); Flavors of Margin, eq. (13).
     """
-    outputs, power = _outputs_and_norm_power(model, X, y, norm)
-    return float(sample_margins(outputs, y).min() / power) if power > 0 else 0.0
+    outputs, length, degree, _ = _outputs_in_range(model, X, y, norm)
+    return _over_power(sample_margins(outputs, y).min(), length, degree)
 
 
 def smoothed_margin(
@@ -54,11 +55,13 @@ def smoothed_margin(
     Source: Lyu & Li 2020, section 4.1 and Definition A.1 (B3).
     """
     choice(loss, "loss", LOSSES)
-    outputs, power = _outputs_and_norm_power(model, X, y, norm)
-    if power == 0:
-        return 0.0
-    value = log_loss(outputs.double(), y, loss=loss)
-    return float(inverse_link(-value, "exponential" if loss == "exponential" else "logistic") / power)
+    outputs, length, degree, scale = _outputs_in_range(model, X, y, norm)
+    # the loss, unlike the margin, is of the parameters as they are
+    outputs = finite(
+        outputs.double() * _power(scale, degree), "the model's outputs", "scale its parameters down"
+    )
+    z = inverse_link(-log_loss(outputs, y, loss=loss), "exponential" if loss == "exponential" else "logistic")
+    return _over_power(z, length * scale, degree)
 
 
 def linear_margin(w: Tensor, Z: Tensor, norm: Norm) -> Tensor:
@@ -69,20 +72,40 @@ def linear_margin(w: Tensor, Z: Tensor, norm: Norm) -> Tensor:
     return torch.where(length > 0, q_min, torch.zeros_like(q_min))
 
 
-def _outputs_and_norm_power(
+def _outputs_in_range(
     model: nn.Module, X: Any, y: Any, norm: str | float | Norm
-) -> tuple[Tensor, float]:
-    """Outputs on X and ``||theta||^L``, after checking that L exists."""
+) -> tuple[Tensor, float, float, float]:
+    """Outputs at ``theta / scale``, its norm, the degree and ``scale``, after checking that there is a degree.
+
+    ``scale`` is 1 unless the outputs overflow or underflow there; then it is the power of two next to ``||theta||``.
+    """
     theta = trained_parameters(model)
     first = next(iter(theta.values()))
     inputs = finite(as_tensor(X, "X", device=first.device), "X").to(first.dtype)
+    length = float(_parameter_norm(theta, get_norm(norm)))
+    info, scale = torch.finfo(first.dtype), 1.0
     with evaluating(model), torch.no_grad():
-        outputs = finite(
-            functional_call(model, theta, (inputs,)), "the model's outputs", "scale its parameters down"
-        )
+        outputs = functional_call(model, theta, (inputs,))
+        largest = float(outputs.abs().max()) if outputs.numel() else 1.0
+        too_large, too_small = not largest < math.inf, largest < info.tiny / info.eps
+        if (too_large and 1 < length < math.inf) or (too_small and 0 < length < 1):
+            scale = 2.0 ** math.floor(math.log2(length))
+            theta = {name: p / scale for name, p in theta.items()}
+            outputs = functional_call(model, theta, (inputs,))
+    finite(outputs, "the model's outputs", "scale its parameters down")
     sample_margins(outputs, y)  # labels are checked before the model is
-    degree = homogeneity_degree(model, inputs)
-    return outputs, float(_parameter_norm(theta, get_norm(norm))) ** (1.0 if degree is None else degree)
+    degree = homogeneity_degree(model, inputs, theta=theta)
+    return outputs, length / scale, 1.0 if degree is None else degree, scale
+
+
+def _power(base: float, exponent: float) -> Tensor:
+    """As a tensor: infinite where it overflows."""
+    return torch.tensor(base, dtype=torch.float64) ** exponent
+
+
+def _over_power(value: Tensor, base: float, exponent: float) -> float:
+    """``value / base^exponent``, 0 at ``theta = 0``."""
+    return float(value.double().cpu() / _power(base, exponent)) if base > 0 and float(value) else 0.0
 
 
 def _parameter_norm(theta: dict[str, Tensor], norm: Norm) -> Tensor:

@@ -160,6 +160,27 @@ def test_a_linear_model_has_the_margin_of_its_run(norm: str | float) -> None:
         assert ml.normalized_margin(model, data.X, data.y, norm) == pytest.approx(margin, rel=1e-12)
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("scale", [1e-200, 1e-120, 1e120, 1e200])
+def test_extreme_weights(scale: float, depth: int) -> None:
+    """Outputs and powers of the norm leave the range of float64; their ratio does not."""
+    data = ml.datasets.dataset_1()
+    net = ml.models.MLP([2] + [5] * (depth - 1) + [1], seed=1)
+    for norm in NORMS:
+        net.reset(1, 1.0)
+        plain = ml.normalized_margin(net, data.X, data.y, norm)
+        assert plain != 0
+        net.reset(1, scale)
+        assert ml.normalized_margin(net, data.X, data.y, norm) == pytest.approx(plain, rel=1e-12)
+    if scale > 1 and np.log10(scale) * depth > 308:
+        with pytest.raises(ValueError, match="the model's outputs contains NaN or infinite .* scale its"):
+            ml.smoothed_margin(net, data.X, data.y)
+    elif scale < 1 and depth > 1:  # log(1 / 3) over a power that underflows
+        power = float(np.float64(np.linalg.norm(ml.models.flat_parameters(net))) ** depth)
+        expected = -np.log(3) / power if power else -np.inf
+        assert ml.smoothed_margin(net, data.X, data.y) == pytest.approx(expected, rel=1e-12)
+
+
 def test_linear_margin_shapes_and_zero() -> None:
     rng = np.random.default_rng(0)
     w, Z = torch.tensor(rng.standard_normal((2, 3, D))), torch.tensor(rng.standard_normal((2, N, D)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -235,6 +236,54 @@ def test_no_gradients(row: Row) -> None:
 
 
 @every_row
+def test_a_parameter_that_the_loss_did_not_use_has_gradient_0(row: Row) -> None:
+    """As an unused branch has: the step is that of a gradient full of zeros, before and after the branch is used."""
+    Z = torch.as_tensor(problem(3))
+
+    def train(fill: bool) -> list[torch.nn.Parameter]:
+        params = tensors(start(row, 3), (3, 1))
+        optimizer = row.make(params, lr=row.lr)
+
+        def closure(used: bool) -> torch.Tensor:
+            optimizer.zero_grad()
+            q = Z[:, :3] @ params[0]
+            q = q + Z[:, 3] * params[1][0] if used else q
+            value = ml.log_loss(q, torch.ones(len(q)))
+            value.backward()
+            if fill and not used:
+                params[1].grad = torch.zeros_like(params[1])
+            return value
+
+        for used in (False, True, False):
+            optimizer.step(partial(closure, used))
+        return params
+
+    for a, b in zip(train(fill=False), train(fill=True), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+@every_row
+def test_the_parameters_are_the_same_at_every_step(row: Row) -> None:
+    params = tensors(start(row, 0), (4,))
+    optimizer = row.make(params, lr=row.lr)
+    closure = closure_of(optimizer, params, problem(0))
+    optimizer.step(closure)
+    late = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+    if optimizer.state:
+        with pytest.raises(ValueError, match="its state is joint over the parameters it began with"):
+            optimizer.add_param_group({"params": [late]})
+    frozen = late.detach().requires_grad_(False)
+    with pytest.raises(
+        ValueError, match=r"parameters of shapes \[\(2,\)\] are frozen, but the norm is joint"
+    ):
+        row.make([*tensors(start(row, 0), (4,)), frozen], lr=row.lr)
+    closure()
+    params[0].requires_grad_(False)
+    with pytest.raises(ValueError, match=r"are frozen, .* to a new optimizer if you froze them on the way"):
+        optimizer.step(None if not row.needs_loss else lambda: torch.zeros(()))
+
+
+@every_row
 def test_the_loss_is_asked_for_where_it_is_needed(row: Row) -> None:
     params = tensors(start(row, 0), (4,))
     optimizer = row.make(params, lr=row.lr)
@@ -423,7 +472,7 @@ def test_a_radius_that_overflows_leaves_parameters_and_schedule_as_they_were() -
     optimizer.step(closure)
     before, state = params[0].detach().clone(), str(optimizer.state_dict())
     growth["now"] = float("inf")
-    with pytest.raises(ml.DivergedError, match="PRGD: the step overflowed .*; lower lr or the radius"):
+    with pytest.raises(ml.DivergedError, match="PRGD: the step overflowed .*; lower lr, or grow the radius"):
         optimizer.step(closure)
     assert torch.equal(params[0], before)
     assert str(optimizer.state_dict()) == state

@@ -245,6 +245,23 @@ def test_run_linear_raises_where_it_diverges() -> None:
         ml.run_linear(d1.X, d1.y, "prgd", 40, radii=ml.optim.exponential_radii(1e100), warmup=50)
 
 
+def test_only_a_method_with_a_radius_is_told_to_grow_it_slowly() -> None:
+    d1 = ml.datasets.dataset_1()
+    with pytest.raises(ml.DivergedError) as info:
+        ml.run_linear(d1.X, d1.y, "gd", 50, lr=1e6)
+    assert "radius" not in str(info.value)
+
+
+@pytest.mark.parametrize("method", ["gd", "ngd", "dual", "prgd", "momentum"])
+def test_data_at_which_outputs_overflow(method: str) -> None:
+    d1 = ml.datasets.dataset_1()
+    with pytest.raises(
+        ValueError, match=rf"X has entries up to 9.9e\+199, .*'{method}' overflow .* divide X by its"
+    ):
+        ml.run_linear(1e200 * d1.X, d1.y, method, 50)
+    assert ml.run_linear(1e200 * d1.X, d1.y, "certified", 500).status == "certified"
+
+
 # ---- what is recorded
 
 

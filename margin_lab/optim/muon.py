@@ -110,8 +110,8 @@ class Muon(LogLossOptimizer):
     ) -> Tensor:
         """One step of :func:`muon_update`."""
         mean = MuonState(**state) if state else MuonState.start(w)
-        moved = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
-        shapes = {f"parameter {i}": tuple(p.shape) for i, p in enumerate(moved)}
+        params = [p for group in self.param_groups for p in group["params"]]
+        shapes = {f"parameter {i}": tuple(p.shape) for i, p in enumerate(params)}
         new = muon_update(
             w, grad, log_loss, lr, mean, shapes, self.momentum, self.nesterov, self.polar, self.adjust
         )

@@ -103,6 +103,8 @@ class PRGD(LogLossOptimizer):
     freezes the direction.
     """
 
+    if_it_overflows = "lower lr, or grow the radius more slowly"
+
     def __init__(
         self, params: Iterable[Any], lr: float = 1.0, radii: Radii | None = None, period: Period = 5
     ):

@@ -105,8 +105,8 @@ class Shampoo(LogLossOptimizer):
     ) -> Tensor:
         """One step of :func:`shampoo_update`."""
         grams = ShampooState(state["frame"], dict(state["grams"])) if state else ShampooState.start(w)
-        moved = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
-        shapes = {str(i): tuple(p.shape) for i, p in enumerate(moved)}
+        params = [p for group in self.param_groups for p in group["params"]]
+        shapes = {str(i): tuple(p.shape) for i, p in enumerate(params)}
         new = shampoo_update(w, grad, log_loss, lr, grams, shapes, self.beta2, self.eps)
         state.update(frame=grams.frame, grams=grams.grams)
         return new

@@ -131,12 +131,6 @@ class SteepestDescent(LogLossOptimizer):
         super().__init__(params, lr)
         self._given, self._polar = norm, polar
         named = [p for group in self.param_groups for p in group["params"]]
-        frozen = [tuple(p.shape) for p in named if not p.requires_grad]
-        if frozen:
-            raise ValueError(
-                f"parameters of shapes {frozen} are frozen, but the norm is joint over all parameters given: pass only those "
-                "with requires_grad=True"
-            )
         self.norm = own_norm(norm, _shapes(named), polar)
 
     def update(
@@ -145,8 +139,8 @@ class SteepestDescent(LogLossOptimizer):
         """One step of :func:`steepest_update`."""
         if self.average:
             grad = state["average"] = averaged(grad, state.get("average"), self.average)
-        moved = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
-        norm = own_norm(self._given, _shapes(moved), self._polar)
+        params = [p for group in self.param_groups for p in group["params"]]
+        norm = own_norm(self._given, _shapes(params), self._polar)
         loss = log_loss if self.rule == "gradient" else None
         return steepest_update(w, grad, lr, norm, self.rule, loss, self.max_length, self.max_fall)
 
