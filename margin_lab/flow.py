@@ -134,9 +134,7 @@ def network_flow(
     Source: Lyu & Li 2020, section 4; its Theorem 4.3 has the rates.
     """
     problem = HomogeneousModel(model, X, y, loss)
-    start = problem.theta if theta0 is None else finite(as_tensor(theta0, "theta0"), "theta0").double()
-    if start.shape != problem.theta.shape:
-        raise ValueError(f"theta0 must have shape [{problem.size}], got {tuple(start.shape)}")
+    start = problem.theta if theta0 is None else problem.checked(theta0)
 
     def log_loss_and_grad(theta: np.ndarray) -> tuple[float, np.ndarray]:
         d = problem.descent(torch.from_numpy(np.array(theta)).to(start.device))

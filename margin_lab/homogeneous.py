@@ -96,6 +96,13 @@ class HomogeneousModel:
         n = torch.arange(len(self.X), device=self.y.device)
         return n.repeat_interleave(self.classes - 1) if self.classes else n
 
+    def checked(self, theta: Any) -> Tensor:
+        """``theta [P]`` as a tensor; raise ValueError where it has another shape or is not finite."""
+        at = finite(as_tensor(theta, "theta", device=self.theta.device), "theta").double()
+        if at.shape != self.theta.shape:
+            raise ValueError(f"theta must have shape [{self.size}], got {tuple(at.shape)}")
+        return at
+
     def outputs(self, theta: Tensor) -> Tensor:
         """``f`` ``[n]`` or ``[n, k]`` at ``theta [P]``."""
         named = {**self.constants, **unflatten(theta, self.shapes)}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from margin_lab.checks import DivergedError, as_tensor, finite, integer, positive
+from margin_lab.checks import DivergedError, integer, positive
 from margin_lab.growth import norm_gradient
 from margin_lab.homogeneous import HomogeneousModel
 from margin_lab.norms import Norm
@@ -118,9 +118,7 @@ def steepest_flow(
     problem = HomogeneousModel(model, X, y)
     own = problem.norm(norm)
     norms = {n.name: n for n in (own, *_vector_norms(problem, measured))}
-    theta = problem.theta if theta0 is None else finite(as_tensor(theta0, "theta0"), "theta0").double()
-    if theta.shape != problem.theta.shape:
-        raise ValueError(f"theta0 must have shape [{problem.size}], got {tuple(theta.shape)}")
+    theta = problem.theta if theta0 is None else problem.checked(theta0)
     rows = _Rows(problem, own, norms)
     for t in range(integer(steps, "steps") + 1):
         d = problem.descent(theta)
