@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from margin_lab.checks import choice
 from margin_lab.datasets.dataset import Dataset
 from margin_lab.datasets.digits import digits, subset, two_classes
 from margin_lab.datasets.files import VARIABLE, download, local_folder
@@ -30,7 +31,7 @@ _NO_MNIST = "MNIST could not be downloaded, so scikit-learn's digits stand in fo
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def mnist(n: int | None = None, n_test: int | None = None, seed: int = 0) -> Dataset:
+def mnist(n: int | None = None, n_test: int | None = None, seed: int = 0, *, source: str = "auto") -> Dataset:
     """MNIST's handwritten digits: ``X [n, 1, 28, 28]`` float32 with pixels in [0, 1], ``y`` in 0..9, and test images.
 
     The files are looked for in ``$MARGIN_LAB_DATA/mnist`` (gzipped IDX; ``train10k-*`` for the first 10,000), else downloaded
@@ -40,15 +41,18 @@ def mnist(n: int | None = None, n_test: int | None = None, seed: int = 0) -> Dat
     Args:
         n, n_test: images to draw at random; at most, and by default, all there are.
         seed: of the draw. The test images do not depend on it.
+        source: "auto", or "digits" for the enlarged digits whatever there is.
 
     Raises:
         ValueError: MARGIN_LAB_DATA names no folder, or its files are incomplete or not IDX.
     """
-    arrays = _mnist_arrays()
+    choice(source, "source", ("auto", "digits"))
+    arrays = _mnist_arrays() if source == "auto" else None
     if arrays is None:
         X, y, X_test, y_test = _digit_arrays(n, seed)
         X, X_test, name = _enlarged(X), _enlarged(X_test), "digits"
-        text = f"{_NO_MNIST}: {len(X):,} images, enlarged to 28x28"
+        text = f"{len(X):,} images of scikit-learn's digits, enlarged to 28x28"
+        text = text if source == "digits" else f"{_NO_MNIST}: {text}"
     else:
         images, labels, X_test, y_test = arrays
         rows = subset(len(images), n, seed)

@@ -33,7 +33,7 @@ class LossBasedLR:
         >>> data, model = ml.datasets.dataset_1(), ml.models.MLP([2, 8, 1])
         >>> X, y = torch.tensor(data.X), torch.tensor(data.y)
         >>> each = lambda: ml.log_loss(model(X), y, reduction="none")
-        >>> full = lambda: float(ml.log_loss(model(X), y, reduction="mean"))
+        >>> full = lambda: ml.log_loss(model(X), y, reduction="mean").item()
         >>> schedule = LossBasedLR(torch.optim.SGD(model.parameters(), lr=0.1))
         >>> schedule.start(full())
         >>> for _ in range(500):
