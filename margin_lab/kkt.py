@@ -1,7 +1,8 @@
 """How far a homogeneous network is from a KKT point of the max-margin problem ``min 1/2 ||theta||^2, q_i(theta) >= 1``.
 
 A network that fits its data is scaled to ``q_min = 1`` first, ``theta~ = theta / q_min^(1/L)``. The theorems of Lyu & Li and of
-Flavors of Margin come with multipliers; the best ones are found by non-negative least squares. Nothing here forms the loss.
+Flavors of Margin come with multipliers; better ones are the dual weights of a linear SVM on the network's gradients, or come from
+non-negative least squares. Nothing here forms the loss.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from margin_lab.hard_margins import HardMargin, hard_margin
 from margin_lab.homogeneous import HomogeneousModel
 from margin_lab.norms import Norm
 
-MULTIPLIERS = ("proof", "best")
+MULTIPLIERS = ("proof", "svm", "nnls")
+# those that are not the proof's exist in some norms only
+_NORMS = {"svm": ("l1", "l2", "linf"), "nnls": ("l2",)}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class KKT:
             ``Y = sum_k lambda_k grad q_k(theta~)``: 0 exactly where Y is a subgradient of ``1/2 ||.||^2`` at ``theta~``. In l2 it
             is ``epsilon^2 / 2``.
         delta: ``max_k lambda_k (q_k(theta~) - 1)``, the violation of complementary slackness.
+        gap: ``bregman + L sum_k lambda_k (q_k(theta~) - 1)``, which bounds both: the duality gap of the network against the SVM
+            on its own gradients, 0 exactly at a KKT point.
         delta_bound: ``gamma^(-2/L) / (e L log 1/loss)``, which bounds delta for the proof's multipliers and the exponential loss
             below 1; None otherwise.
         alignment: ``beta = <theta, -grad L> / (||theta|| ||grad L||_*)``, in [0, 1].
@@ -53,6 +58,7 @@ class KKT:
     bregman: float
     delta: float
     delta_bound: float | None
+    gap: float
     alignment: float
 
     def __repr__(self) -> str:
@@ -70,7 +76,7 @@ def residuals(
     norm: str | float | Norm = "l2",
     loss: str = "exponential",
     multipliers: str = "proof",
-    max_slack: float = math.inf,
+    max_slack: float = 0.1,
     theta: Any = None,
 ) -> KKT:
     """KKT residuals of a network, in l2 or in any other norm of its parameters.
@@ -80,26 +86,30 @@ def residuals(
 
         ``epsilon^2 = 2 gamma^(-2/L) (1 - beta)``  in l2,   ``bregman = gamma^(-2/L) (1 - beta)``  in every norm,
 
-    so that the network is as near to a KKT point as its parameters are aligned with their own gradient. The best multipliers
-    minimise ``epsilon`` by non-negative least squares, over the constraints with a slack of at most ``max_slack``; in l2 only.
+    so that the network is as near to a KKT point as its parameters are aligned with their own gradient.
+
+    The best multipliers are those that minimise ``gap``: the dual weights of the hard-margin SVM on the gradients (``"svm"``, in
+    l1, l2 and linf). Non-negative least squares (``"nnls"``, in l2) minimises ``epsilon`` alone, over the constraints with a
+    slack of at most ``max_slack``. Without that limit it would be misleading: with more samples than parameters nearly any theta
+    is a positive combination of *some* gradients, of the wrong samples.
 
     Args:
         model: homogeneous ``nn.Module`` (then X ``[n, ...]`` and y ``[n]`` are its data), or a :class:`HomogeneousModel` made
             of them, which saves checks in a loop.
         norm: of all trained parameters; "spectral" where there is one trained matrix, "modular", or a norm of one's own.
         loss: "exponential", "logistic" or "cross_entropy" (summed), whose gradient the proof's multipliers weigh by.
-        multipliers: "proof" or "best". max_slack: for "best"; a small one trades epsilon for delta.
+        multipliers: "proof", "svm" or "nnls". max_slack: for "nnls"; inf for no limit.
         theta: ``[P]``, default the model's parameters.
 
     Raises:
-        ValueError: a model that is not homogeneous, data that is not fitted (``q_min <= 0``), labels out of range, the best
-            multipliers in a norm other than l2.
+        ValueError: a model that is not homogeneous, data that is not fitted (``q_min <= 0``), labels out of range,
+            multipliers that the norm does not have.
 
     Example:
         >>> import numpy as np, margin_lab as ml
         >>> net = ml.models.MLP([2, 1])  # linear: the KKT point is the hard-margin vector
         >>> data = ml.datasets.gaussian(20, 2)
-        >>> report = residuals(net, data.X, data.y, multipliers="best", theta=ml.hard_margin(data.X, data.y).w)
+        >>> report = residuals(net, data.X, data.y, multipliers="svm", theta=ml.hard_margin(data.X, data.y).w)
         >>> report.epsilon < 1e-9 and report.delta < 1e-9
         True
 
@@ -121,10 +131,14 @@ def residuals(
         )
         total = d.v * (size / scale / dual)
     else:
-        if measure.name != "l2":
-            raise ValueError(f"the best multipliers are found in l2 only, got norm {measure.name!r}")
-        lam, total = _best(problem, at, scaled, slacks, _slack(max_slack))
-    gap = float(measure.dual(total)) ** 2 / 2 + (size / scale) ** 2 / 2 - float(scaled @ total)
+        choice(measure.name, f"norm with multipliers={multipliers!r}", _NORMS[multipliers])
+        # gradients at theta~, not at theta: for L = 1 alone they are the same
+        h = problem.jacobian(scaled)
+        lam = (
+            _svm(h, measure.name, L) if multipliers == "svm" else _nnls(h, scaled, slacks, _slack(max_slack))
+        )
+        total = lam @ h
+    distance = float(measure.dual(total)) ** 2 / 2 + (size / scale) ** 2 / 2 - float(scaled @ total)
     exact = multipliers == "proof" and problem.loss == "exponential" and d.log_loss < 0
     gamma = q_min / size**L
     return KKT(
@@ -136,9 +150,10 @@ def residuals(
         samples=problem.samples.cpu().numpy(),
         slacks=slacks.cpu().numpy(),
         epsilon=float((scaled - total).norm()) if measure.name == "l2" else None,
-        bregman=gap,
+        bregman=distance,
         delta=float((lam * slacks).max()),
         delta_bound=gamma ** (-2 / L) / (math.e * L * -d.log_loss) if exact else None,
+        gap=distance + L * float(lam @ slacks),
         alignment=float(at @ d.v) / (size * dual),
     )
 
@@ -147,23 +162,26 @@ def _slack(value: float) -> float:
     return value if value == math.inf else float(nonnegative(value, "max_slack"))
 
 
-def _best(
-    problem: HomogeneousModel, theta: Tensor, scaled: Tensor, slacks: Tensor, max_slack: float
-) -> tuple[Tensor, Tensor]:
-    """Multipliers that bring ``sum_k lambda_k h_k(theta~)`` nearest to ``theta~``, and that sum."""
+def _svm(h: Tensor, norm: str, degree: float) -> Tensor:
+    """The multipliers of ``min 1/2 ||w||^2, <w, h_k> >= L``: gamma* and p of the hard margin of the rows give them in scale."""
+    solution = hard_margin(h, torch.ones(len(h), dtype=h.dtype, device=h.device), norm=norm)
+    weights: Tensor = solution.dual * (degree / solution.margin**2)
+    return weights
+
+
+def _nnls(h: Tensor, scaled: Tensor, slacks: Tensor, max_slack: float) -> Tensor:
+    """The multipliers of nearly active constraints that bring ``sum_k lambda_k h_k`` nearest to ``theta~``."""
     from scipy.optimize import nnls
 
-    # gradients at theta~, not at theta: for L = 1 alone they are the same
-    h = problem.jacobian(scaled)
     active = slacks <= max_slack
     rows, target = h[active].mT.cpu().numpy(), scaled.cpu().numpy()
     if rows.shape[0] > rows.shape[1] + 1:
         # many more parameters than constraints: NNLS on the triangular factor sees the same distances
-        factor = np.linalg.qr(np.column_stack([rows, target]), mode="r")
+        factor = np.asarray(np.linalg.qr(np.column_stack([rows, target]), mode="r"))
         rows, target = factor[:, :-1], factor[:, -1]
     lam = torch.zeros_like(slacks)
     lam[active] = torch.from_numpy(nnls(rows, target)[0]).to(slacks)
-    return lam, lam @ h
+    return lam
 
 
 @dataclass(frozen=True)

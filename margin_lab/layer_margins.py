@@ -18,7 +18,8 @@ from margin_lab.models import Network, check_homogeneity
 def layer_margin(model: nn.Module, X: Any, y: Any) -> float:
     """``gamma = q_min / prod_j ||W_j||^k_j``, for a network that is ``k_j``-homogeneous in its layer j alone.
 
-    It is independent of the scale of *every* layer, :func:`margin_lab.normalized_margin` of one common scale only. By the inequality of the means ``prod_j ||W_j||^k_j <= prod_j (k_j / L)^(k_j / 2) * ||theta||^L``, with equality where
+    It is independent of the scale of *every* layer, :func:`margin_lab.normalized_margin` of one common scale only.
+    By the inequality of the means ``prod_j ||W_j||^k_j <= prod_j (k_j / L)^(k_j / 2) * ||theta||^L``, with equality where
     ``||W_j||^2 / k_j`` is the same for all layers, which gradient flow keeps so once it is so.
 
     A layer's norm counts its flattened weight, in the first layer the bias too; biases of other layers are ignored (Lyu & Li,
