@@ -8,9 +8,15 @@ scikit-learn and the widgets' libraries are imported when first used.
 from importlib import import_module
 from typing import Any
 
-from margin_lab import datasets, flow, losses, margins, models, norms, optim
+from margin_lab import datasets, flow, lexicographic, losses, margins, models, norms, optim
 from margin_lab.checks import DivergedError
-from margin_lab.hard_margins import HardMargin, NotSeparableError, hard_margin
+from margin_lab.hard_margins import (
+    HardMargin,
+    NotSeparableError,
+    hard_margin,
+    hard_margin_matrix,
+    hard_margin_multiclass,
+)
 from margin_lab.homogeneity import homogeneity_degree
 from margin_lab.losses import log_loss
 from margin_lab.margins import normalized_margin, smoothed_margin
@@ -39,7 +45,10 @@ __all__ = [
     "datasets",
     "flow",
     "hard_margin",
+    "hard_margin_matrix",
+    "hard_margin_multiclass",
     "homogeneity_degree",
+    "lexicographic",
     "log_loss",
     "losses",
     "margins",

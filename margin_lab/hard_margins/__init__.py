@@ -11,11 +11,12 @@ from torch import Tensor
 
 from margin_lab.checks import choice, positive, signed_data
 from margin_lab.hard_margins.linear_program import margin_program
+from margin_lab.hard_margins.matrices import hard_margin_matrix, hard_margin_multiclass
 from margin_lab.hard_margins.nnls import least_distance
 from margin_lab.hard_margins.proximal import proximal_point
 from margin_lab.hard_margins.solution import Bounds, HardMargin, NotSeparableError, unit_rows
 
-__all__ = ["HardMargin", "NotSeparableError", "hard_margin"]
+__all__ = ["HardMargin", "NotSeparableError", "hard_margin", "hard_margin_matrix", "hard_margin_multiclass"]
 
 
 def hard_margin(X: Any, y: Any, norm: str = "l2", tol: float = 1e-10, method: str = "auto") -> HardMargin:

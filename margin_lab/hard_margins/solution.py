@@ -35,7 +35,7 @@ class HardMargin:
         support: indices of the support vectors, ``dual > 1e-10 max(dual)``.
         status: ``"certified"`` (gap <= tol), ``"rounding floor"`` (float64 allows no more) or ``"limit"``
             (out of iterations).
-        norm: ``"l1"``, ``"l2"`` or ``"linf"``.
+        norm: ``"l1"``, ``"l2"``, ``"linf"``; of matrices also ``"spectral"`` or ``"nuclear"``.
         method: the solvers that were run, in order.
         products: work in pairs of products Zw and Z'p, where the solver counts it, else None.
     """
@@ -70,19 +70,19 @@ class NotSeparableError(ValueError):
         residual: ``||Z'p||`` in the dual norm, zero to rounding: an upper bound on every margin.
     """
 
-    def __init__(self, certificate: Any, residual: float, norm: str):
-        self.certificate, self.residual, self.norm = certificate, residual, norm
-        dual = {"l1": "linf", "l2": "l2", "linf": "l1"}[norm]
+    def __init__(self, certificate: Any, residual: float, norm: str, rows: str = "z_i = y_i x_i"):
+        self.certificate, self.residual, self.norm, self.rows = certificate, residual, norm, rows
+        dual = {"l1": "linf", "l2": "l2", "linf": "l1", "spectral": "nuclear", "nuclear": "spectral"}[norm]
         super().__init__(
             "the data is not linearly separable through the origin, so it has no hard margin. Certificate: the "
             f"weights p in the simplex (this error's .certificate) give ||Z'p|| = {residual:.1e} in the {dual} "
-            "norm, zero to rounding, with rows z_i = y_i x_i; a separating w would need <Z'p, w> > 0. What to "
+            f"norm, zero to rounding, with rows {rows}; a separating w would need <Z'p, w> > 0. What to "
             "do: append a column of ones to X for a bias, add features, or check the labels (p is positive on "
             "the samples that contradict each other)"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.certificate, self.residual, self.norm)
+        return type(self), (self.certificate, self.residual, self.norm, self.rows)
 
 
 def length(t: Tensor, order: float, dim: int = -1) -> Tensor:
