@@ -1,0 +1,172 @@
+"""Recorded runs: what is too long to run while a page is built is run once, and its numbers kept with where they came from.
+
+    python -m margin_lab.record mnist_cnn --scale cpu --device auto
+
+writes ``book/_static/recorded/mnist_cnn_cpu.json``. A run that was killed continues where it was: give the same command again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from margin_lab.checks import choice
+from margin_lab.recordings import RECORDINGS, SCALES
+from margin_lab.runs.settings import compute_device
+from margin_lab.runs.training_result import Training
+
+FOLDER = Path("book/_static/recorded")
+CHECKPOINTS = Path("_build/record")
+SECONDS = 30.0
+
+
+def record(
+    name: str,
+    scale: str = "cpu",
+    device: str = "auto",
+    out: str | os.PathLike[str] = FOLDER,
+    checkpoints: str | os.PathLike[str] = CHECKPOINTS,
+    every: float = SECONDS,
+) -> Path:
+    """Run the recording ``name`` and write ``out/name_scale.json``; return that path.
+
+    Args:
+        name: of ``margin_lab.recordings.RECORDINGS``. scale: "quick", "cpu" or "paper".
+        device: "auto" for CUDA where there is one.
+        out: folder of the results. checkpoints: folder of what a killed run continues from, ``name_scale`` within it.
+        every: seconds between checkpoints.
+
+    Raises:
+        ValueError: an unknown name, scale or device.
+    """
+    choice(name, "name", tuple(RECORDINGS))
+    choice(scale, "scale", SCALES)
+    where = compute_device(device, torch.device("cpu"))
+    began, start = time.monotonic(), dt.datetime.now(dt.UTC)
+    found = RECORDINGS[name](scale, str(where), Path(checkpoints) / f"{name}_{scale}", every)
+    content = {
+        "name": name,
+        "scale": scale,
+        "provenance": provenance(name, scale, where, start, time.monotonic() - began),
+        **found,
+    }
+    path = Path(out) / f"{name}_{scale}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def provenance(
+    name: str, scale: str, device: torch.device, start: dt.datetime, seconds: float
+) -> dict[str, Any]:
+    """Where numbers come from: command, date, commit, machine, versions, seed, wall time of the last run of the command."""
+    hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return {
+        "command": f"python -m margin_lab.record {name} --scale {scale} --device {device.type}",
+        "date": start.date().isoformat(),
+        "commit": _commit(),
+        "machine": hardware,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {package: metadata.version(package) for package in ("torch", "numpy", "scikit-learn")},
+        "seed": 0,
+        "seconds": round(seconds, 1),
+    }
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A results file. ``runs``: ``{label: Training}`` without parameters; ``content``: the file as it is."""
+
+    content: dict[str, Any]
+
+    @property
+    def runs(self) -> dict[str, Training]:
+        """The trainings in it."""
+        return {label: Training.from_dict(run) for label, run in self.content["runs"].items()}
+
+    def says(self) -> str:
+        """One sentence on where the numbers come from and how old they are."""
+        p = self.content["provenance"]
+        age = (dt.datetime.now(dt.UTC).date() - dt.date.fromisoformat(p["date"])).days
+        old = {0: "today", 1: "yesterday"}.get(age, f"{age} days ago")
+        minutes = (
+            sum(run["seconds"] for run in self.content.get("runs", {}).values()) / 60 or p["seconds"] / 60
+        )
+        versions = ", ".join(f"{package} {version}" for package, version in p["versions"].items())
+        return (
+            f"Recorded on {p['date']} ({old}, as this page was built) by `{p['command']}`: {minutes:.0f} minutes on "
+            f"{p['machine']} with {p['threads']} thread{'s' if p['threads'] > 1 else ''}; seed {p['seed']}, Python {p['python']}, {versions}; "
+            f"repository at {p['commit'] or 'an unknown commit'}."
+        )
+
+
+def load(
+    name: str, scales: tuple[str, ...] = ("paper", "cpu"), folder: str | os.PathLike[str] = "_static/recorded"
+) -> Recorded | None:
+    """The results file of the first of ``scales`` that is there, or None; chapters run in the folder ``book``."""
+    for scale in scales:
+        path = Path(folder) / f"{name}_{scale}.json"
+        if path.is_file():
+            return Recorded(json.loads(path.read_text(encoding="utf-8")))
+    return None
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _commit() -> str | None:
+    """The commit of the repository that this package is in, marked where it has changes; None outside of one."""
+    here = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "--short", "HEAD")
+        return (
+            f"{commit}, with changes"
+            if commit and git("status", "--porcelain", "--", str(here))
+            else commit or None
+        )
+    except OSError:
+        return None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m margin_lab.record", description=__doc__)
+    parser.add_argument("name", choices=tuple(RECORDINGS))
+    parser.add_argument("--scale", choices=SCALES, default="cpu")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
+    parser.add_argument("--every", type=float, default=SECONDS, help="seconds between checkpoints")
+    options = parser.parse_args(arguments)
+    print(
+        record(options.name, options.scale, options.device, options.out, options.checkpoints, options.every)
+    )
+
+
+if __name__ == "__main__":
+    main()
