@@ -10,11 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from margin_lab.norms import get_norm
+from margin_lab.norms import Norm, get_norm
 from margin_lab.optim.base import LogLossOptimizer
 from margin_lab.optim.radii import Period, Radii, exponential_radii, period_of
 
 _L2 = get_norm("l2")
+
+
+def ball_norm(norm: str | float | Norm) -> Norm:
+    """The norm of PRGD's balls; ValueError unless it has a projection: "l1", "l2" or "linf"."""
+    chosen = get_norm(norm)
+    if chosen.name not in ("l1", "l2", "linf"):
+        raise ValueError(
+            f"PRGD projects onto balls, which 'l1', 'l2' and 'linf' can do; got norm {chosen.name!r}"
+        )
+    return chosen
 
 
 @dataclass
@@ -30,23 +40,30 @@ class PRGDState:
     radius: Tensor
 
     @classmethod
-    def start(cls, w: Tensor) -> PRGDState:
+    def start(cls, w: Tensor, norm: Norm = _L2) -> PRGDState:
         """Begin at ``w [B, d]``; ``R_0`` is each row's norm, which must not be 0."""
-        norm = _L2(w)
-        if bool((norm == 0).any()):
+        length = norm(w)
+        if bool((length == 0).any()):
             raise ValueError(
                 "PRGD rescales its start, which must not be 0: warm up first, or start from another w0"
             )
-        return cls([0] * len(w), [0] * len(w), norm, norm.clone())
+        return cls([0] * len(w), [0] * len(w), length, length.clone())
 
 
 def prgd_update(
-    w: Tensor, grad: Tensor, lr: Any, state: PRGDState, radii: Sequence[Radii], periods: Sequence[Period]
+    w: Tensor,
+    grad: Tensor,
+    lr: Any,
+    state: PRGDState,
+    radii: Sequence[Radii],
+    periods: Sequence[Period],
+    norm: Norm = _L2,
 ) -> Tensor:
     """One iteration of Algorithm 1 on ``w [B, d]``, row by row on its own schedule; advances ``state``.
 
     At ``t = T_k``: ``w <- R_k w / ||w||``. Else: ``w <- Proj_{||.|| <= R_k}(w - lr * grad log L)``. A rescaling counts as
-    one iteration of its period.
+    one iteration of its period. In other norms the ball is theirs, and the step and the projection stay Euclidean: together
+    they still are projected gradient descent on ``log L`` over that ball.
     """
     due = [left == 0 for left in state.left]
     if any(due):
@@ -56,17 +73,17 @@ def prgd_update(
             state.cycle[b] += 1
     state.left = [left - 1 for left in state.left]
     if all(due):
-        return _rescaled(w, state.radius)
-    stepped = _L2.project(w - lr * grad, state.radius)
+        return _rescaled(w, state.radius, norm)
+    stepped = norm.project(w - lr * grad, state.radius)
     if not any(due):
         return stepped
     mask = torch.tensor(due, device=w.device)[:, None]
-    return torch.where(mask, _rescaled(w, state.radius), stepped)
+    return torch.where(mask, _rescaled(w, state.radius, norm), stepped)
 
 
-def _rescaled(w: Tensor, radius: Tensor) -> Tensor:
+def _rescaled(w: Tensor, radius: Tensor, norm: Norm) -> Tensor:
     # divide before multiplying: radius / norm alone would overflow for tiny w
-    return (w / _L2(w)[:, None]) * radius[:, None]
+    return (w / norm(w)[:, None]) * radius[:, None]
 
 
 def _next_radii(w: Tensor, state: PRGDState, radii: Sequence[Radii], due: list[bool]) -> Tensor:
@@ -92,9 +109,10 @@ class PRGD(LogLossOptimizer):
         params: parameters or groups; norm and radius are joint over all of them. lr: > 0.
         radii: ``radii(k, R0, w) -> float`` with ``k`` from 0 and ``w`` the flat parameters ``[P]``.
         period: iterations per cycle, the rescaling included: an int >= 1, or ``period(k) -> int``.
+        norm: of the balls, whose margin is maximised: "l2" as in the paper, "l1" or "linf".
 
     Raises:
-        ValueError: lr <= 0, a radius <= 0, a period < 1, parameters that are all 0 at the first step.
+        ValueError: lr <= 0, a radius <= 0, a period < 1, another norm, parameters that are all 0 at the first step.
         DivergedError: a radius that overflowed.
 
     The schedule (``radii``, ``period``) is code and is not part of ``state_dict``; its position in the schedule is.
@@ -106,7 +124,12 @@ class PRGD(LogLossOptimizer):
     if_it_overflows = "lower lr, or grow the radius more slowly"
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1.0, radii: Radii | None = None, period: Period = 5
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        radii: Radii | None = None,
+        period: Period = 5,
+        norm: str | float | Norm = "l2",
     ):
         self.radii: Radii = exponential_radii(1.2) if radii is None else radii
         if not callable(self.radii):
@@ -114,15 +137,15 @@ class PRGD(LogLossOptimizer):
                 f"radii must be callable as radii(k, R0, w), got {radii!r}; see exponential_radii"
             )
         period_of(period, 0)
-        self.period = period
+        self.period, self.norm = period, ball_norm(norm)
         super().__init__(params, lr)
 
     def update(
         self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
     ) -> Tensor:
         """One iteration of Algorithm 1; the state is the position in the schedule, as four numbers."""
-        position = _position(state, w) if state else PRGDState.start(w[None])
-        new = prgd_update(w[None], grad[None], lr, position, [self.radii], [self.period])[0]
+        position = _position(state, w) if state else PRGDState.start(w[None], self.norm)
+        new = prgd_update(w[None], grad[None], lr, position, [self.radii], [self.period], self.norm)[0]
         state.update(
             cycle=position.cycle[0],
             left=position.left[0],

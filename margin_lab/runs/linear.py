@@ -53,8 +53,8 @@ def run_linear(
         loss: "exponential" or "logistic". w0: start ``[d]``. warmup: only for "prgd", default 1000.
         record: "log" (about 200 log-spaced iterations), "all", or a list of iterations; 0 and the last are always recorded
             by "log" and "all", the last one always.
-        norm: of ``run.margin`` and ``run.norm``; default the method's own. For "certified" ("l1", "l2" or "linf") and "steepest"
-            it is also the norm whose margin they maximise. device: where to compute ("auto": CUDA if there
+        norm: of ``run.margin`` and ``run.norm``; default the method's own. For "steepest", and for "certified" and "prgd" ("l1",
+            "l2" or "linf"), it is also the norm whose margin they maximise. device: where to compute ("auto": CUDA if there
             is one); default where X is.
 
     Raises:

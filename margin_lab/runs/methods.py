@@ -24,7 +24,7 @@ from margin_lab.optim.dual import DualState, dual_update
 from margin_lab.optim.muon import MuonState
 from margin_lab.optim.normalized import FORMS, normalized_update
 from margin_lab.optim.polar import get_polar
-from margin_lab.optim.prgd import PRGDState, prgd_update
+from margin_lab.optim.prgd import PRGDState, ball_norm, prgd_update
 from margin_lab.optim.radii import exponential_radii, period_of
 from margin_lab.optim.shampoo import ShampooState, check_memory
 from margin_lab.optim.steepest import check_average
@@ -126,7 +126,8 @@ def dual(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state:
 
 def prgd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: PRGDState) -> Tensor:
     """Progressive rescaling, each row on its own schedule."""
-    return prgd_update(w, grad, h["lr"], state, h["radii"], h["period"])
+    # all rows of a sweep share the norm
+    return prgd_update(w, grad, h["lr"], state, h["radii"], h["period"], ball_norm(h["norm"][0]))
 
 
 def _steepest(norm: str | None) -> Method:
@@ -206,9 +207,9 @@ METHODS: dict[str, Method] = {
     "prgd": Method(
         "l2",
         prgd,
-        {"radii": exponential_radii(1.2), "period": 5},
-        {"radii": _callable_radii, "period": lambda v: period_of(v, 0)},
-        start=lambda w, problem, h: PRGDState.start(w),
+        {"radii": exponential_radii(1.2), "period": 5, "norm": "l2"},
+        {"radii": _callable_radii, "period": lambda v: period_of(v, 0), "norm": ball_norm},
+        start=lambda w, problem, h: PRGDState.start(w, ball_norm(h["norm"][0])),
         warmup=1000,
     ),
     "sign": _steepest("linf"),
