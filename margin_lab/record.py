@@ -108,9 +108,10 @@ class Recorded:
             sum(run["seconds"] for run in self.content.get("runs", {}).values()) / 60 or p["seconds"] / 60
         )
         versions = ", ".join(f"{package} {version}" for package, version in p["versions"].items())
+        threads = f"{p['threads']} thread{'s' if p['threads'] > 1 else ''}"
         return (
             f"Recorded on {p['date']} ({old}, as this page was built) by `{p['command']}`: {minutes:.0f} minutes on "
-            f"{p['machine']} with {p['threads']} thread{'s' if p['threads'] > 1 else ''}; seed {p['seed']}, Python {p['python']}, {versions}; "
+            f"{p['machine']} with {threads}; seed {p['seed']}, Python {p['python']}, {versions}; "
             f"repository at {p['commit'] or 'an unknown commit'}."
         )
 
