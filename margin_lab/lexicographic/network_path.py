@@ -84,19 +84,20 @@ def network_path(
     seed: int = 0,
     sharpness: float | Sequence[float] = 1.0,
     max_steps: int = 60,
+    rounds: int = 6,
 ) -> NetworkPath:
     """Return ``argmin_{||theta||_2 = rho} sum_i exp(-s q_i)``, as far as Newton's method finds it from several starts.
 
-    For a model whose margins grow with the norm this is the constrained path (s = 1); for ``s -> inf`` the margin path. At
-    each radius the starts are the same random directions and the best of the radius before; then the path is gone through
-    downward from the best at the end, and the best of both is kept.
+    For a model whose margins grow with the norm this is the constrained path (s = 1); for ``s -> inf`` the margin path. All
+    starts at all radii are one batch; then each radius tries what its neighbours have found, until nobody gains. Fresh starts
+    at every radius matter: a deep part that was 0 at a small radius has no gradient to leave 0 by.
 
     Args:
         model: any small ``nn.Module`` with outputs ``[n]`` or ``[n, 1]`` (the Hessian has ``P^2`` entries).
         X: ``[n, ...]``. y: ``[n]``, -1 or +1. rho: radii, increasing, > 0.
         starts: random directions, from ``seed``. theta0: directions ``[S, P]`` to start from besides.
         sharpness: s, > 0; a sequence is gone through at each radius, and its last value is minimised.
-        max_steps: of Newton's method, at each radius.
+        max_steps: of Newton's method. rounds: of exchange between neighbouring radii, at most.
 
     Returns:
         ``NetworkPath``, arrays of X's type.
@@ -121,24 +122,25 @@ def network_path(
     if len(theta) == 0:
         raise ValueError("network_path needs starts >= 1 or theta0, got neither")
 
-    best: list[Tensor] = []
-    agreeing, fresh = [], theta
-    for k, r in enumerate(rho_values):
-        # Fresh starts at every radius: a deep part that was 0 at a small radius has no gradient to leave 0 by.
-        theta = torch.cat([theta[:1], fresh]) if k else fresh
+    def minimised(rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows ``[R, S, P]`` in one batch, on their spheres; and their values ``[R, S]``."""
+        flat = _on_sphere(rows, at[:, None, None]).flatten(0, 1)
         for s in ladder:
-            theta = problem.minimise(_on_sphere(theta, r), s, max_steps)
-        value = problem.objective(theta, ladder[-1])
-        theta = theta[value.argsort()]
-        best.append(theta[0])
-        agreeing.append(int((value <= value.min() + 1e-6 * (1 + value.min().abs())).sum()))
-    back = best[-1][None]
-    for k in range(len(rho_values) - 1, -1, -1):
-        for s in ladder:
-            back = problem.minimise(_on_sphere(back, rho_values[k]), s, max_steps)
-        better = problem.objective(back, ladder[-1]) < problem.objective(best[k][None], ladder[-1])
-        best[k] = back[0] if bool(better) else best[k]
-    found = torch.stack(best)
+            flat = problem.minimise(flat, s, max_steps)
+        return flat.view_as(rows), problem.objective(flat, ladder[-1]).view(rows.shape[:2])
+
+    at = torch.as_tensor(rho_values).to(own)
+    rows, values = minimised(theta.expand(len(at), -1, -1))
+    value, which = values.min(1)
+    agreeing = (values <= value[:, None] + 1e-6 * (1 + value[:, None].abs())).sum(1)
+    found = rows[torch.arange(len(at)), which]
+    for _ in range(rounds):  # what a radius has found, its neighbours try
+        rows, values = minimised(torch.stack([found, found.roll(1, 0), found.roll(-1, 0)], 1))
+        new, which = values.min(1)
+        gained = bool((new < value - 1e-9 * (1 + value.abs())).any())
+        value, found = new, rows[torch.arange(len(at)), which]
+        if not gained:
+            break
     q = problem.margins(found)
     restore = restore_like(X)
     return NetworkPath(
@@ -147,7 +149,7 @@ def network_path(
         margins=restore(q),
         log_loss=restore(torch.logsumexp(-q, -1)),
         stationarity=restore(problem.stationarity(found, ladder[-1])),
-        agreeing=restore(torch.tensor(agreeing)),
+        agreeing=restore(agreeing),
         model=model,
     )
 
