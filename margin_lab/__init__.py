@@ -8,7 +8,7 @@ scikit-learn and the widgets' libraries are imported when first used.
 from importlib import import_module
 from typing import Any
 
-from margin_lab import datasets, flow, lexicographic, losses, margins, models, norms, optim
+from margin_lab import datasets, flow, kkt, lexicographic, losses, margins, models, norms, optim
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
     HardMargin,
@@ -48,6 +48,7 @@ __all__ = [
     "hard_margin_matrix",
     "hard_margin_multiclass",
     "homogeneity_degree",
+    "kkt",
     "lexicographic",
     "log_loss",
     "losses",
