@@ -8,7 +8,7 @@ scikit-learn and the widgets' libraries are imported when first used.
 from importlib import import_module
 from typing import Any
 
-from margin_lab import datasets, flow, kkt, lexicographic, losses, margins, models, norms, optim
+from margin_lab import adam_theory, datasets, flow, kkt, lexicographic, losses, margins, models, norms, optim
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
     HardMargin,
@@ -42,6 +42,7 @@ __all__ = [
     "Run",
     "Sweep",
     "Training",
+    "adam_theory",
     "datasets",
     "flow",
     "hard_margin",
