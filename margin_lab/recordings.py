@@ -32,12 +32,12 @@ POWERS = (-1, -2, -5, -10, -15, -20, -50, -120, -300, -800)
 # training image is subtracted, which the paper does not do, and which brings a small run as deep in a tenth of the epochs.
 _MNIST: dict[str, dict[str, Any]] = {
     "quick": dict(n=60, n_test=40, width=0.05, batch=20, epochs=12, constant=6),
-    "cpu": dict(n=500, n_test=1000, width=0.125, batch=25, epochs=2000, constant=400, centred=True),
+    "cpu": dict(n=500, n_test=1000, width=0.125, batch=25, epochs=700, constant=400, centred=True),
     "paper": dict(n=None, n_test=None, width=1.0, batch=100, epochs=10_000, constant=10_000),
 }
 _CIFAR: dict[str, dict[str, Any]] = {
     "quick": dict(n=40, n_test=20, width=0.02, batch=20, epochs=3, constant=3),
-    "cpu": dict(n=500, n_test=1000, width=0.125, batch=50, epochs=300, constant=100),
+    "cpu": dict(n=200, n_test=500, width=0.125, batch=20, epochs=120, constant=60, centred=True),
     "paper": dict(n=None, n_test=None, width=1.0, batch=100, epochs=10_000, constant=10_000),
 }
 
