@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -139,29 +140,33 @@ def third_level_path(rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rho = np.atleast_1d(np.asarray(rho, dtype=float))
     small = np.exp(-rho)
 
-    def best_c(r: float, e: float, b: float) -> float:
+    def best_c(r: float, e: float, b: Any) -> Any:
         c = (1 - b) / 2
-        for _ in range(20):
+        for _ in range(8):
             up, down = np.exp(r * (e * c) ** 2), np.exp(-r * e * c * (1 - b))
-            slope = r * (2 * c * up - (1 - b) * down)
-            c -= slope / (r * (2 * up * (1 + 2 * r * (e * c) ** 2) + r * e * (1 - b) ** 2 * down))
-        return float(c)
+            c = c - (2 * c * up - (1 - b) * down) / (
+                2 * up * (1 + 2 * r * (e * c) ** 2) + r * e * (1 - b) ** 2 * down
+            )
+        return c
 
-    def scaled(x: float, e: float) -> float:
-        return float(np.expm1(x * e) / e) if e > 1e-300 else x
+    def scaled(x: Any, e: float) -> Any:
+        return np.expm1(x * e) / e if e > 1e-300 else x
 
-    def value(b: float, r: float, e: float) -> float:
+    def value(b: Any, r: float, e: float) -> Any:
         c = best_c(r, e, b)
-        return scaled(r * c**2, e**2) + scaled(-r * c * (1 - b), e) + float(np.exp(-r * b))
+        return scaled(r * c**2, e**2) + scaled(-r * c * (1 - b), e) + np.exp(-r * b)
 
     found = []
     for r, e in zip(rho, small, strict=True):
         grid = np.linspace(0, 1, 401)
-        k = int(np.argmin([value(b, r, e) for b in grid]))
+        k = int(np.argmin(value(grid, r, e)))
         low, high = grid[max(k - 1, 0)], grid[min(k + 1, 400)]
         b = minimize_scalar(
             value, bounds=(low, high), args=(r, e), method="bounded", options={"xatol": 1e-12}
         ).x
+        b = min(
+            (0.0, float(b), 1.0), key=lambda end: float(value(end, r, e))
+        )  # the search stops short of the ends
         found.append((best_c(r, e, b) * e, b))
     a_all, b_all = np.array(found).T
     return a_all, b_all
