@@ -3,6 +3,7 @@
 from margin_lab.widgets.base import InteractiveFigure
 from margin_lab.widgets.controls import Choice, Slider
 from margin_lab.widgets.direction import direction
+from margin_lab.widgets.init_scale import init_scale
 from margin_lab.widgets.lexicographic import lexicographic
 from margin_lab.widgets.norm import norm
 from margin_lab.widgets.panels import INK, MUTED, Axis, Panel, Rule, Series
@@ -21,6 +22,7 @@ __all__ = [
     "Series",
     "Slider",
     "direction",
+    "init_scale",
     "lexicographic",
     "norm",
     "prgd",
