@@ -132,5 +132,5 @@ class LossBasedLR:
             p.copy_(saved)
         current = self.optimizer.state_dict()
         if current["state"] or self._state:
-            # copied by the optimizer, so that what is saved stays as it is
-            self.optimizer.load_state_dict({**current, "state": self._state})
+            # a copy: the optimizer takes tensors as they are, and changes them in place
+            self.optimizer.load_state_dict({**current, "state": copy.deepcopy(self._state)})
