@@ -29,9 +29,10 @@ def numbers(path: Path) -> dict[str, Any]:
 
 
 def start(folder: Path) -> Any:
-    """The recording in a process of its own, which a server forks, so that torch is imported only once."""
+    """The recording in a process of its own, forked by a server that imports torch only once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["margin_lab.record"])
+    # the latter two are imported at the first optimizer step and the first data
+    context.set_forkserver_preload(["margin_lab.record", "torch._dynamo", "sklearn.datasets"])
     folders = (folder, folder / "checkpoints", 0.0)
     process = context.Process(target=recorder.record, args=("mnist_cnn", "quick", "cpu", *folders))
     process.start()
@@ -54,6 +55,7 @@ def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path, monkeypatch: 
         while len(seen) < saves and process.is_alive() and time.monotonic() < deadline:
             if file.exists():
                 seen.add(file.stat().st_mtime_ns)
+            time.sleep(0.002)
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL, "it ended before it was killed"
