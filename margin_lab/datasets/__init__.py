@@ -6,7 +6,7 @@ from margin_lab.datasets.dataset import Dataset
 from margin_lab.datasets.digits import digits, digits_pair
 from margin_lab.datasets.mnist import mnist, mnist_pair
 from margin_lab.datasets.synthetic import dataset_1, dataset_i, dataset_ii, gaussian, prescribed_support
-from margin_lab.datasets.teacher import teacher
+from margin_lab.datasets.teacher import teacher, teacher_weights
 
 __all__ = [
     "Dataset",
@@ -22,4 +22,5 @@ __all__ = [
     "mnist_pair",
     "prescribed_support",
     "teacher",
+    "teacher_weights",
 ]

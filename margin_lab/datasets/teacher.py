@@ -24,15 +24,9 @@ def teacher(
 
     The paper uses 20,000 test points; the sizes of its teacher and training set are not in its text and are ours.
     """
-    n, d, neurons = integer(n, "n", least=1), integer(d, "d", least=1), integer(neurons, "neurons", least=1)
-    active, n_test = integer(active, "active", least=1), integer(n_test, "n_test")
-    if active > d:
-        raise ValueError(f"active must be at most d = {d}, got {active}")
+    n, n_test = integer(n, "n", least=1), integer(n_test, "n_test")
     rng = np.random.default_rng(integer(seed, "seed"))
-    W = np.zeros((neurons, d))
-    for row in W:
-        row[rng.choice(d, active, replace=False)] = rng.standard_normal(active)
-    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    W = _weights(rng, d, neurons, active)
     a = np.where(rng.permutation(neurons) % 2 == 0, 1.0, -1.0)
     parts: list[np.ndarray] = []
     while sum(map(len, parts)) < n + n_test:
@@ -48,3 +42,18 @@ def teacher(
         y_test=y[n:],
         description=f"Teacher of {neurons} ReLU neurons with {active} active inputs each; Gaussian inputs in {d} dimensions.",
     )
+
+
+def teacher_weights(seed: int = 0, d: int = 20, neurons: int = 3, active: int = 3) -> np.ndarray:
+    """The teacher's ``W [neurons, d]`` behind ``teacher(seed, d=d, ...)``: which inputs matter."""
+    return _weights(np.random.default_rng(integer(seed, "seed")), d, neurons, active)
+
+
+def _weights(rng: np.random.Generator, d: int, neurons: int, active: int) -> np.ndarray:
+    d, neurons = integer(d, "d", least=1), integer(neurons, "neurons", least=1)
+    if integer(active, "active", least=1) > d:
+        raise ValueError(f"active must be at most d = {d}, got {active}")
+    W = np.zeros((neurons, d))
+    for row in W:
+        row[rng.choice(d, active, replace=False)] = rng.standard_normal(active)
+    return W / np.linalg.norm(W, axis=1, keepdims=True)
