@@ -6,6 +6,7 @@ the second smallest, and so on.
 """
 
 from margin_lab.lexicographic.ensembles import BlindTo, DiagonalNet, Ensemble, ThirdLevel, third_level_path
+from margin_lab.lexicographic.gradient_path import gradient_path
 from margin_lab.lexicographic.linear_path import LinearPath, constrained_path, regularization_path
 from margin_lab.lexicographic.network_path import NetworkPath, margin_path, network_path
 from margin_lab.lexicographic.ruler import Level, LexicographicMargin, lexicographic_margin
@@ -20,6 +21,7 @@ __all__ = [
     "NetworkPath",
     "ThirdLevel",
     "constrained_path",
+    "gradient_path",
     "lexicographic_margin",
     "margin_path",
     "network_path",

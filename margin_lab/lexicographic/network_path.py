@@ -200,9 +200,13 @@ class _Sphere:
     def objective(self, theta: Tensor, s: float) -> Tensor:
         return self._objective(theta, theta.new_tensor(s))
 
+    def gradient(self, theta: Tensor, s: float) -> Tensor:
+        g: Tensor = self._grad(theta, theta.new_tensor(s)).detach()
+        return g
+
     def _slopes(self, theta: Tensor, s: float) -> tuple[Tensor, Tensor, Tensor]:
         """Gradient along the sphere, multiplier ``-<grad, theta>/rho^2``, unit normal."""
-        g = self._grad(theta, theta.new_tensor(s)).detach()
+        g = self.gradient(theta, s)
         normal = theta / torch.linalg.vector_norm(theta, dim=-1, keepdim=True)
         radial = (g * normal).sum(-1, keepdim=True)
         return g - radial * normal, -radial / torch.linalg.vector_norm(theta, dim=-1, keepdim=True), normal
