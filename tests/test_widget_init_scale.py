@@ -139,6 +139,10 @@ def test_what_the_sliders_are_there_to_show() -> None:
     assert small["margins"]["l2"][1][-1] > 0.95 > 0.6 > large["margins"]["l2"][1][-1]
     assert np.isnan(slow["margins"]["l2"][1]).all()
     many = [{"algorithm": name, "scale": 0.3, "lr": 0.003} for name in ALGORITHMS]
+    for name in ALGORITHMS:  # at the picture that a reader sees first, each leads in its own norm
+        (first,) = compute([{**init_scale(ALGORITHMS).default, "algorithm": name}], ALGORITHMS)
+        ends = {norm: float(curve[1][-1]) for norm, curve in first["margins"].items()}
+        assert ends[NORMS[name]] == max(ends.values()) > 0.9
     counts = {
         s["algorithm"]: f["boundary"]["count"][1][0]
         for s, f in zip(many, compute(many, ALGORITHMS), strict=True)

@@ -62,7 +62,8 @@ def init_scale(algorithms: str | Sequence[str] = "gd") -> InteractiveFigure:
         )
     controls: list[Control] = [
         Slider("scale", "Scale of the start, α = ‖θ(0)‖", _SCALES, 0.1, scale="log"),
-        Slider("lr", "Step size η", _RATES, 0.01, scale="log"),
+        # sign and coordinate descent need shorter steps
+        Slider("lr", "Step size η", _RATES, 0.01 if names == ["gd"] else 0.003, scale="log"),
     ]
     if len(names) > 1:
         controls.insert(0, Choice("algorithm", "Algorithm", {name: LABELS[name] for name in names}))
