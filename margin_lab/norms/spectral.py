@@ -26,7 +26,7 @@ class Spectral(Norm):
 
     Args:
         polar: computes ``U V^T``. Exact by default; with an approximate one, such as five Newton-Schulz steps, directions are no
-            longer of unit norm, and the dual norm stays exact. See :mod:`margin_lab.optim.polar`.
+            longer of unit norm, and the dual norm stays exact. See ``margin_lab.optim.polar``.
     """
 
     name = "spectral"

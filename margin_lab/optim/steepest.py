@@ -30,7 +30,7 @@ def steepest_update(
     """``w + length * u``, ``u`` the unit steepest direction for ``grad log L`` in ``norm``.
 
     With ``rule="gradient"`` that is eq. (1) of Flavors of Margin for L: ``length = lr ||grad L||_*``. For the other rules and the
-    caps see :func:`margin_lab.optim.step_rules.step_length`.
+    caps see ``margin_lab.optim.step_rules``.
 
     Args:
         w, grad: ``[..., P]``; ``grad`` is that of ``log L``. lr: broadcasts against ``w``. norm: of vectors ``[..., P]``.
@@ -82,7 +82,7 @@ class SteepestDescent(LogLossOptimizer):
             :func:`margin_lab.norms.modular` norm of your own.
         normalized: take steps of length ``lr`` in the norm instead (``rule="unit"``); no closure needed.
         rule: of the step's length: "gradient" (the above), "log" (``lr ||grad log L||_*``), "unit" or "relative"
-            (``lr ||theta||``). max_length, max_fall: caps on it; see :func:`margin_lab.optim.step_rules.step_length`.
+            (``lr ||theta||``). max_length, max_fall: caps on it; see ``margin_lab.optim.step_rules``.
         average: 0, or the weight of the past, as 0.95, in a running mean of the gradients of log L, from which the direction is
             then taken. Coordinate descent on ReLU networks needs it: at a kink the largest partial derivative belongs to a
             coordinate whose derivative changes sign with every step across the kink, so that plain selection takes it for ever,
