@@ -14,12 +14,20 @@ COLORS = {
     "sign": "#D55E00",
     "coordinate": "#0072B2",
     "spectral": "#56B4E9",
+    "shampoo": "#56B4E9",
+    "muon": "#56B4E9",
     "steepest": "#8466CC",  # in any other norm
     "adam": "#A39300",  # Okabe-Ito's yellow, darkened: the original is not legible on white
 }
 
 # Methods that share a colour with their parent differ by the dash (on, off, in points).
-DASHES: dict[str, tuple[int, ...]] = {"momentum": (4, 2), "sgd": (1, 2), "nacson": (4, 2)}
+DASHES: dict[str, tuple[int, ...]] = {
+    "momentum": (4, 2),
+    "sgd": (1, 2),
+    "nacson": (4, 2),
+    "shampoo": (4, 2),
+    "muon": (1, 2),
+}
 
 LABELS = {
     "gd": "GD",
@@ -33,6 +41,8 @@ LABELS = {
     "sign": "sign descent",
     "coordinate": "coordinate descent",
     "spectral": "spectral descent",
+    "shampoo": "Shampoo",
+    "muon": "Muon",
     "steepest": "steepest descent",
     "adam": "Adam",
 }

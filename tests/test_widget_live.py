@@ -32,7 +32,14 @@ InteractiveFigure("slow", title="Slow", controls=[Slider("a", "A", (0, 100), 0)]
 
 
 # The chapters' other widgets, each with a slider to move.
-OTHERS = {"direction": "angle", "init_scale": "scale", "lexicographic": "rho", "norm": "position", "radius": "c", "step_size": "lr"}
+OTHERS = {
+    "direction": "angle",
+    "init_scale": "scale",
+    "lexicographic": "rho",
+    "norm": "position",
+    "radius": "c",
+    "step_size": "lr",
+}
 
 
 @pytest.fixture(scope="module")
