@@ -8,7 +8,19 @@ scikit-learn and the widgets' libraries are imported when first used.
 from importlib import import_module
 from typing import Any
 
-from margin_lab import adam_theory, datasets, flow, kkt, lexicographic, losses, margins, models, norms, optim
+from margin_lab import (
+    adam_theory,
+    datasets,
+    flow,
+    kkt,
+    lexicographic,
+    losses,
+    margins,
+    models,
+    norms,
+    optim,
+    robustness,
+)
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
     HardMargin,
@@ -60,6 +72,7 @@ __all__ = [
     "optim",
     "plots",
     "prose",
+    "robustness",
     "run_linear",
     "run_network",
     "smoothed_margin",
