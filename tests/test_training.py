@@ -14,6 +14,7 @@ import torch
 
 import margin_lab as ml
 from margin_lab.optim import LossBasedLR
+from margin_lab.runs.objective import Objective
 from margin_lab.runs.training_result import COLUMNS, Training
 
 DATA = ml.datasets.digits(n=80)
@@ -296,3 +297,17 @@ def test_float32_parameters_train_as_deep() -> None:
     assert (
         run.theta.dtype == torch.float32 and run.log10_loss[-1] < -101 and (np.diff(run.log_loss) <= 0).all()
     )
+
+
+def test_the_closed_gradient_of_the_relative_cross_entropy() -> None:
+    objective = Objective("cross_entropy", torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(12) % 4
+    for shift, frame in ((0.0, 0.0), (3.0, -2.0), (40.0, -39.0), (2000.0, -1995.0), (-50.0, 60.0)):
+        f = torch.randn(12, 4, dtype=torch.float64, generator=generator)
+        f = f.scatter_add(1, y[:, None], torch.full((12, 1), shift, dtype=torch.float64)).requires_grad_()
+        value = objective.relative(f, y, frame)
+        (grad,) = torch.autograd.grad(value, f)
+        reference = torch.exp(objective.log_each(f, y) - frame).mean()
+        torch.testing.assert_close(value, reference, rtol=1e-11, atol=0)
+        torch.testing.assert_close(grad, torch.autograd.grad(reference, f)[0], rtol=1e-10, atol=1e-300)

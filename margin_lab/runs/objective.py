@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,9 @@ class Objective:
         """The mean loss of a batch, divided by ``exp(log_frame)``."""
         if self.loss == NAIVE:
             return nn.functional.cross_entropy(outputs, y) / math.exp(log_frame)
+        if self.loss == "cross_entropy":
+            value: Tensor = _RelativeCrossEntropy.apply(outputs.to(self.dtype), y, log_frame)
+            return value
         return torch.exp(self.log_each(outputs, y) - log_frame).mean()
 
     def log_batch(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -67,6 +71,28 @@ class Objective:
         if outputs.ndim == 2:
             return class_margins(outputs, y, soft=self.loss == "cross_entropy")
         return outputs * y
+
+
+class _RelativeCrossEntropy(torch.autograd.Function):
+    """``mean_i exp(log l_i - log_frame)`` with its gradient in closed form: half the time of a small network's step.
+
+    ``l_i = softplus(a_i)``, ``a_i = LSE_{j != y}(f_j - f_y)``, and ``d l_i / d f_j = exp(f_j - f_y - softplus(a_i))`` for
+    ``j != y``; all is divided by ``exp(log_frame)`` before it is exponentiated.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, f: Tensor, y: Tensor, log_frame: float) -> Tensor:
+        own = y[:, None]
+        others = (f - f.gather(1, own)).scatter_(1, own, -math.inf)
+        a = torch.logsumexp(others, 1, keepdim=True)
+        grad = torch.exp(others - torch.logaddexp(a, torch.zeros_like(a)) - log_frame) / len(f)
+        ctx.save_for_backward(grad.scatter_(1, own, -grad.sum(1, keepdim=True)))
+        log_each = log_loss_of_margins(-a[:, 0], "logistic", "none")
+        return torch.exp(log_each - log_frame).mean()
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
+        return grad_output * ctx.saved_tensors[0], None, None
 
 
 @torch.no_grad()
