@@ -13,11 +13,8 @@ from margin_lab.datasets.dataset import Dataset
 from margin_lab.datasets.digits import digits, subset, two_classes
 from margin_lab.datasets.files import VARIABLE, download, local_folder
 
-# The files of 1998 under their old names, on servers that mirror them. The hashes are the widely published ones.
-_SERVERS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
+# The files of 1998 under their old names, on torchvision's mirror. The hashes are the widely published ones.
+_SERVERS = ("https://ossci-datasets.s3.amazonaws.com/mnist/",)
 _FILES = {
     "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
     "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
