@@ -80,7 +80,8 @@ def constrained_path(X: Any, y: Any, rho: float | Sequence[float], norm: str = "
     and it is accepted only if the optimality conditions hold level by level, which for a convex problem proves it.
 
     Args:
-        X: ``[n, d]``. y: ``[n]``, -1 or +1. rho: radii, increasing, > 0. norm: "l1", "l2" or "linf".
+        X: ``[n, d]``. y: ``[n]``, -1 or +1. rho: radii, increasing, > 0. norm: "l1", "l2" or "linf". Ties are broken as in
+            :func:`lexicographic_margin`: differences below 1e-9 of the largest entry count as 0.
 
     Raises:
         NotSeparableError: no direction has a positive margin (the path would stay bounded).

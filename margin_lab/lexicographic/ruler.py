@@ -82,6 +82,8 @@ def lexicographic_margin(X: Any, y: Any, norm: str = "linf", tol: float = 1e-10)
 
     Once the equations of F and the face of the ball leave one w, the rest follows. In l2 the first level already does.
 
+    What is below 1e-9 of the largest entry or multiplier counts as 0: a tie that is broken by less is a tie here.
+
     Args:
         X: ``[n, d]`` array or tensor. y: ``[n]``, -1 or +1. norm: "l1", "l2" or "linf". tol: below this gap a solution counts
             as certified by its levels.
