@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab import teacher_student
+from margin_lab import robust_lengths, teacher_student
 from margin_lab.datasets import Dataset, cifar10, mnist
 from margin_lab.models import Network, mnist_cnn, vgg16
 from margin_lab.runs.training import train_network
@@ -110,4 +110,5 @@ RECORDINGS: dict[str, Recording] = {
     "mnist_cnn": mnist_runs,
     "cifar_vgg16": cifar_runs,
     "teacher_student": teacher_student.recording,
+    "robustness": robust_lengths.recording,
 }
