@@ -41,7 +41,7 @@ class LossBasedLR:
         ...     schedule.relative_loss(each()).backward()
         ...     _ = schedule.optimizer.step()
         ...     kept = schedule.step(full())
-        >>> full() < -1000
+        >>> full() < -5
         True
 
     Source: Lyu & Li 2020, appendix L.1; factors from the authors' public code.

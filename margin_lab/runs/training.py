@@ -87,8 +87,8 @@ def train_network(
         >>> import margin_lab as ml
         >>> data = ml.datasets.digits(n=100)
         >>> net = ml.models.MLP([64, 32, 10])
-        >>> run = ml.train_network(net, data.X, data.y, epochs=120, batch_size=20, schedule="loss_based", snapshots=[-3])
-        >>> run.snapshots[-3].epoch < 120, float(run.accuracy[-1])
+        >>> run = ml.train_network(net, data.X, data.y, epochs=120, batch_size=20, schedule="loss_based", snapshots=[-1])
+        >>> run.snapshots[-1].epoch < 120, float(run.accuracy[-1])
         (True, 1.0)
     """
     choice(schedule, "schedule", SCHEDULES)
