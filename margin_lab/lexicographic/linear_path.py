@@ -76,7 +76,7 @@ def constrained_path(X: Any, y: Any, rho: float | Sequence[float], norm: str = "
     A homotopy: each radius starts from the one before. l2: Newton's method on the sphere. l1 and linf: Newton's method on a
     face of the ball, and from face to face (active set). Beyond ``rho (q_(2) - q_(1)) = 30`` or so the second level is below
     the rounding of the first, and the loss in float64 is flat along the max-margin set; there the path is computed on the face
-    of the lexicographic solution in coordinates that separate the levels (:class:`margin_lab.lexicographic.faces.LastFace`),
+    of the lexicographic solution in coordinates that separate the levels (``faces.LastFace``),
     and it is accepted only if the optimality conditions hold level by level, which for a convex problem proves it.
 
     Args:
