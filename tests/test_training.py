@@ -311,3 +311,31 @@ def test_the_closed_gradient_of_the_relative_cross_entropy() -> None:
         reference = torch.exp(objective.log_each(f, y) - frame).mean()
         torch.testing.assert_close(value, reference, rtol=1e-11, atol=0)
         torch.testing.assert_close(grad, torch.autograd.grad(reference, f)[0], rtol=1e-10, atol=1e-300)
+
+
+@pytest.mark.parametrize("name", ["momentum", "adam"])
+def test_a_momentum_that_points_uphill_is_given_up(name: str) -> None:
+    """From a stale state no rate is small enough; with the state emptied, one is."""
+    w = torch.nn.Parameter(torch.tensor([0.0], dtype=torch.float64))
+    optimizer = OPTIMIZERS[name]([w])
+
+    def epoch(slope: float) -> None:
+        for _ in range(2):
+            optimizer.zero_grad()
+            (slope * w).sum().backward()
+            optimizer.step()
+
+    epoch(1000.0)  # a momentum towards smaller w
+    schedule = LossBasedLR(optimizer, patience=3)
+    schedule.start(0.0)
+    kept = []
+    before = w.item()
+    for _ in range(4):
+        epoch(-1.0)  # now downhill is towards larger w
+        kept.append(schedule.step(before - w.item()))
+    assert kept == [False, False, False, True] and w.item() > before
+
+
+def test_adam_gets_on_only_with_patience() -> None:
+    stuck, moving = (train(120, optimizer=OPTIMIZERS["adam"], patience=k) for k in (10_000, 5))
+    assert moving.log_loss[-1] < 1.5 * stuck.log_loss[-1]

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from margin_lab.checks import DivergedError
+from margin_lab.checks import DivergedError, integer
 
 # Lyu & Li's code: after an epoch that lowered the loss, and after one that did not.
 UP, DOWN = 2 ** (1 / 5), 2 ** (1 / 10)
+_SAVED = ("up", "down", "patience", "factor", "log_frame", "rejected", "in_a_row", "initial_lrs")
 
 
 class LossBasedLR:
@@ -24,9 +25,13 @@ class LossBasedLR:
     epoch :meth:`step` takes the new full loss. If it did not rise, the epoch is kept and ``alpha *= up``; else parameters
     *and* optimizer state go back to what they were and ``alpha /= down``. An overflow counts as a rise.
 
+    Old momenta can point uphill, and then no rate is small enough. So after ``patience`` rejections in a row the optimizer
+    starts with an empty state from the last good parameters. (The paper's SGD has no state, and is not affected.)
+
     Args:
         optimizer: any ``torch.optim.Optimizer``; moments it keeps are then those of relative gradients.
         up, down: factors, > 1. Lyu & Li: ``2^(1/5)`` and ``2^(1/10)``.
+        patience: rejections in a row after which the optimizer's state is emptied.
 
     Example:
         >>> import torch, margin_lab as ml
@@ -47,14 +52,17 @@ class LossBasedLR:
     Source: Lyu & Li 2020, appendix L.1; factors from the authors' public code.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, up: float = UP, down: float = DOWN):
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, up: float = UP, down: float = DOWN, patience: int = 5
+    ):
         for name, value in (("up", up), ("down", down)):
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 1):
                 raise ValueError(f"{name} must be a factor > 1, got {value!r}")
         self.optimizer, self.up, self.down = optimizer, float(up), float(down)
+        self.patience = integer(patience, "patience", least=1)
         self.factor = 1.0
         self.log_frame = math.nan
-        self.rejected = 0
+        self.rejected = self.in_a_row = 0
         self.initial_lrs = [float(group["lr"]) for group in optimizer.param_groups]
         self._parameters: list[Tensor] = []
         self._state: Any = None
@@ -89,9 +97,13 @@ class LossBasedLR:
         if kept:
             self.log_frame = float(log_loss)
             self.factor *= self.up
+            self.in_a_row = 0
             self._save()
         else:
             self.rejected += 1
+            self.in_a_row += 1
+            if self.in_a_row == self.patience:
+                self._state = {}
             self.factor /= self.down
             self._restore()
         for group, lr in zip(self.optimizer.param_groups, self.initial_lrs, strict=True):
@@ -100,15 +112,11 @@ class LossBasedLR:
 
     def state_dict(self) -> dict[str, Any]:
         """What continues the schedule, between epochs; the model and the optimizer save their own."""
-        return {
-            name: getattr(self, name)
-            for name in ("up", "down", "factor", "log_frame", "rejected", "initial_lrs")
-        }
+        return {name: getattr(self, name) for name in _SAVED}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`. Load the model's and the optimizer's first: they become what to go back to."""
-        unknown = {"up", "down", "factor", "log_frame", "rejected", "initial_lrs"} ^ set(state)
-        if unknown or len(state["initial_lrs"]) != len(self.optimizer.param_groups):
+        if set(state) != set(_SAVED) or len(state["initial_lrs"]) != len(self.optimizer.param_groups):
             raise ValueError(f"this is no state of a LossBasedLR for this optimizer: {sorted(state)}")
         for name, value in state.items():
             setattr(self, name, copy.copy(value))

@@ -42,6 +42,7 @@ def train_network(
     schedule: str = "constant",
     up: float = UP,
     down: float = DOWN,
+    patience: int = 5,
     batch_size: int | None = 100,
     loss: str = "cross_entropy",
     X_test: Any = None,
@@ -64,7 +65,8 @@ def train_network(
         epochs: passes at most. lr: learning rate, or ``alpha(0)``, of plain SGD.
         optimizer: instead of SGD, a function of the parameters: ``lambda p: torch.optim.Adam(p, lr=1e-3)``. Those of
             :mod:`margin_lab.optim` get gradients of ``log L``, torch's own gradients of ``L`` (relative ones, if loss-based).
-        schedule: "constant", or "loss_based" with its factors ``up`` and ``down`` (:class:`margin_lab.optim.LossBasedLR`).
+        schedule: "constant", or "loss_based" with its factors ``up`` and ``down`` and its ``patience``
+            (:class:`margin_lab.optim.LossBasedLR`).
         batch_size: samples a step; None: all of them.
         loss: "cross_entropy", "exponential", "logistic", or "naive": torch's cross-entropy, which underflows.
         X_test, y_test: held-out data, for ``test_accuracy``.
@@ -109,7 +111,7 @@ def train_network(
         test = (test[0], test[1].to(y.dtype))
     made = optimizer(parameters) if optimizer else torch.optim.SGD(parameters, lr=lr)
     batch = len(X) if batch_size is None else min(len(X), integer(batch_size, "batch_size", least=1))
-    rule = LossBasedLR(made, up, down) if schedule == "loss_based" else None
+    rule = LossBasedLR(made, up, down, patience) if schedule == "loss_based" else None
     settings = {
         "model": type(model).__name__,
         "bias": model.bias if isinstance(model, Network) else None,
@@ -121,7 +123,7 @@ def train_network(
         "optimizer": type(made).__name__,
         "lr": float(made.param_groups[0]["lr"]),
         "schedule": schedule,
-        **({"up": up, "down": down} if rule else {}),
+        **({"up": up, "down": down, "patience": patience} if rule else {}),
         "seed": integer(seed, "seed"),
     }
     session = Session(model, made, rule, objective, X, y, batch, seed)
