@@ -129,7 +129,8 @@ def steepest_flow(
             rows.record(t, theta, d.log_loss, float(d.margins.min()), float(dual), direction, d.v)
         if last:
             break
-        length = min(max_length * float(own(theta)), max_fall / float(dual))
+        # a dual norm of 0: every unit is dead, and the direction is 0, too
+        length = min(max_length * float(own(theta)), max_fall / max(float(dual), 1e-300))
         theta = theta + length * direction
         if not bool(torch.isfinite(theta).all()):
             raise DivergedError(f"the flow left the finite numbers at step {t + 1}; lower max_length")
