@@ -1,5 +1,6 @@
 """Interactive figures: the same picture in the book (precomputed) and in a notebook (recomputed by the kernel)."""
 
+from margin_lab.widgets.adam import adam
 from margin_lab.widgets.base import InteractiveFigure
 from margin_lab.widgets.controls import Choice, Slider
 from margin_lab.widgets.direction import direction
@@ -21,6 +22,7 @@ __all__ = [
     "Rule",
     "Series",
     "Slider",
+    "adam",
     "direction",
     "init_scale",
     "lexicographic",
