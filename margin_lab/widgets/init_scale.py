@@ -16,7 +16,7 @@ from margin_lab.widgets.contours import level_curve, lines_in_window
 from margin_lab.widgets.controls import Choice, Control, Slider
 from margin_lab.widgets.pack import Frame
 from margin_lab.widgets.panels import INK, MUTED, Axis, Panel, Rule, Series
-from margin_lab.widgets.two_layer import NEURONS, NORMS, Trace, carriers, outputs, ring, train
+from margin_lab.widgets.two_layer import NORMS, Trace, carriers, outputs, ring, train
 
 STEPS = 2000
 RECORD = np.unique(np.concatenate([[0], np.geomspace(1, STEPS, 56).round()])).astype(int)
@@ -161,7 +161,7 @@ def _boundary() -> Panel:
             Series("zero", "boundary, f = 0", INK, width=2.6),
             Series("plus", "class +1", _PLUS, mark="points", width=4.5),
             Series("minus", "class −1", _MINUS, mark="points", width=4.5),
-            Series("count", f"neurons (of {NEURONS}) that hold 90 % of the weight", INK, mark="value"),
+            Series("count", "neurons with 90 % of the weight", INK, mark="value"),
         ),
         aspect=1.0,
         equal=True,
