@@ -337,5 +337,5 @@ def test_a_momentum_that_points_uphill_is_given_up(name: str) -> None:
 
 
 def test_adam_gets_on_only_with_patience() -> None:
-    stuck, moving = (train(120, optimizer=OPTIMIZERS["adam"], patience=k) for k in (10_000, 5))
+    stuck, moving = (train(60, optimizer=OPTIMIZERS["adam"], patience=k) for k in (10_000, 5))
     assert moving.log_loss[-1] < 1.5 * stuck.log_loss[-1]
