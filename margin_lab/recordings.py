@@ -37,7 +37,7 @@ _MNIST: dict[str, dict[str, Any]] = {
 }
 _CIFAR: dict[str, dict[str, Any]] = {
     "quick": dict(n=40, n_test=20, width=0.02, batch=20, epochs=3, constant=3),
-    "cpu": dict(n=200, n_test=500, width=0.125, batch=20, epochs=300, constant=150, centred=True),
+    "cpu": dict(n=200, n_test=500, width=0.125, batch=20, epochs=240, constant=150, centred=True),
     "paper": dict(n=None, n_test=None, width=1.0, batch=100, epochs=10_000, constant=10_000),
 }
 
