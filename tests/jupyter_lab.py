@@ -112,7 +112,8 @@ def run_cells(page: Page, count: int, seconds: float = 240, patience: float = 45
     prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
     answered, waiting = (prompts.filter(has_text=re.compile(pattern)) for pattern in (r"\[\d+\]", r"\[\*\]"))
     limit = time.monotonic() + seconds
-    while answered.count() == 0 and time.monotonic() < limit:
+    # a dialog may also swallow the last requests only, so all are asked for again until all have been answered
+    while answered.count() < count and time.monotonic() < limit:
         for button in page.locator(".jp-Dialog button.jp-mod-accept").all():
             button.click()
         page.locator(".jp-Notebook .jp-CodeCell").first.click()
@@ -122,6 +123,6 @@ def run_cells(page: Page, count: int, seconds: float = 240, patience: float = 45
         end = time.monotonic() + (patience if waiting.count() else 0)
         while answered.count() == 0 and time.monotonic() < end:
             page.wait_for_timeout(200)
-    while waiting.count() and time.monotonic() < limit:
-        page.wait_for_timeout(200)
+        while waiting.count() and time.monotonic() < limit:
+            page.wait_for_timeout(200)
     assert answered.count() >= count, f"within {seconds} s the kernel has not run the {count} cells"
