@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from browser import Watched, Widget, assert_frames_equal
+from widget_checks import check_reset, check_telephone
 from widget_toys import write_page
 
 import margin_lab as ml
@@ -183,14 +184,9 @@ def assert_drawn_as_computed(widget: Widget, algorithms: tuple[str, ...] = ("gd"
 
 
 @pytest.mark.browser
-def test_first_picture_and_reset(widget: Widget) -> None:
+def test_first_picture_and_reset(widget: Widget, figure: InteractiveFigure) -> None:
     assert assert_drawn_as_computed(widget) == DEFAULT
-    before = widget.paths("boundary")
-    widget.press("scale", "End")
-    assert widget.state().setting["scale"] == 100
-    widget.root.get_by_role("button", name="Reset").click()
-    assert widget.state().setting == DEFAULT
-    assert widget.paths("boundary") == before
+    check_reset(widget, figure, "scale", "boundary")
 
 
 @pytest.mark.browser
@@ -228,14 +224,4 @@ def test_algorithms(chromium: Any, every: InteractiveFigure, tmp_path: Path) -> 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_telephone(chromium: Any, every: InteractiveFigure, tmp_path: Path, theme: str) -> None:
-    watched = Watched(chromium, offline=True, width=360, height=740, has_touch=True, is_mobile=True)
-    watched.open_file(write_page(tmp_path, every, theme=theme))
-    widget = watched.widget("init_scale")
-    assert watched.page.evaluate("document.documentElement.scrollWidth") <= 360
-    slider = widget.slider("scale")
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    watched.page.touchscreen.tap(box["x"] + 0.97 * box["width"], box["y"] + box["height"] / 2)
-    assert widget.state().setting["scale"] == 100
-    watched.assert_clean()
-    watched.context.close()
+    check_telephone(chromium, every, tmp_path, theme, "scale")

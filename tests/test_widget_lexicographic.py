@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Watched, Widget, assert_frames_equal
-from widget_toys import write_page
+from browser import Widget, assert_frames_equal
+from widget_checks import check_reset, check_telephone
 
 import margin_lab as ml
 from margin_lab.lexicographic import (
@@ -127,14 +127,9 @@ def assert_drawn_as_computed(widget: Widget) -> dict[str, Any]:
 
 
 @pytest.mark.browser
-def test_first_picture_and_reset(widget: Widget) -> None:
+def test_first_picture_and_reset(widget: Widget, figure: InteractiveFigure) -> None:
     assert assert_drawn_as_computed(widget) == DEFAULT
-    before = widget.paths("missing")
-    widget.press("rho", "End")
-    assert widget.state().setting["rho"] == 320
-    widget.root.get_by_role("button", name="Reset").click()
-    assert widget.state().setting == DEFAULT
-    assert widget.paths("missing") == before
+    check_reset(widget, figure, "rho", "missing")
 
 
 @pytest.mark.browser
@@ -164,14 +159,4 @@ def test_choices(widget: Widget) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_telephone(chromium: Any, figure: InteractiveFigure, tmp_path: Path, theme: str) -> None:
-    watched = Watched(chromium, offline=True, width=360, height=740, has_touch=True, is_mobile=True)
-    watched.open_file(write_page(tmp_path, figure, theme=theme))
-    widget = watched.widget("lexicographic")
-    assert watched.page.evaluate("document.documentElement.scrollWidth") <= 360
-    slider = widget.slider("rho")
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    watched.page.touchscreen.tap(box["x"] + 0.97 * box["width"], box["y"] + box["height"] / 2)
-    assert widget.state().setting["rho"] == 320
-    watched.assert_clean()
-    watched.context.close()
+    check_telephone(chromium, figure, tmp_path, theme, "rho")

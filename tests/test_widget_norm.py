@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from browser import Watched, Widget, assert_frames_equal
+from browser import Widget, assert_frames_equal
 from hypothesis import given
 from hypothesis import strategies as st
-from widget_toys import write_page
+from widget_checks import check_telephone
 
 import margin_lab as ml
 from margin_lab.norms import get_norm, weighted
@@ -225,14 +225,4 @@ def test_data(widget: Widget) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_telephone(chromium: Any, figure: InteractiveFigure, tmp_path: Path, theme: str) -> None:
-    watched = Watched(chromium, offline=True, width=360, height=740, has_touch=True, is_mobile=True)
-    watched.open_file(write_page(tmp_path, figure, theme=theme))
-    widget = watched.widget("norm")
-    assert watched.page.evaluate("document.documentElement.scrollWidth") <= 360
-    slider = widget.slider("position")
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    watched.page.touchscreen.tap(box["x"] + 0.97 * box["width"], box["y"] + box["height"] / 2)
-    assert widget.state().setting["position"] == 1
-    watched.assert_clean()
-    watched.context.close()
+    check_telephone(chromium, figure, tmp_path, theme, "position")
