@@ -62,6 +62,7 @@ __all__ = [
     "hard_margin_multiclass",
     "homogeneity_degree",
     "kkt",
+    "labs",
     "lexicographic",
     "log_loss",
     "losses",
@@ -82,7 +83,7 @@ __all__ = [
     "widgets",
 ]
 
-_LAZY = ("plots", "prose", "widgets")
+_LAZY = ("labs", "plots", "prose", "widgets")
 
 
 def __getattr__(name: str) -> Any:

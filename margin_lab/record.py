@@ -11,17 +11,15 @@ import argparse
 import datetime as dt
 import json
 import os
-import platform
-import subprocess
 import time
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from margin_lab.checks import choice
+from margin_lab.provenance import commit_here, provenance, sentence, write_json
 from margin_lab.recordings import RECORDINGS, SCALES
 from margin_lab.runs.settings import compute_device
 from margin_lab.runs.training_result import Training
@@ -53,39 +51,18 @@ def record(
     choice(name, "name", tuple(RECORDINGS))
     choice(scale, "scale", SCALES)
     where = compute_device(device, torch.device("cpu"))
-    began, start = time.monotonic(), dt.datetime.now(dt.UTC)
+    began, start, commit = time.monotonic(), dt.datetime.now(dt.UTC), commit_here()
+    command = f"python -m margin_lab.record {name} --scale {scale} --device {where.type}"
     found = RECORDINGS[name](scale, str(where), Path(checkpoints) / f"{name}_{scale}", every)
     content = {
         "name": name,
         "scale": scale,
-        "provenance": provenance(name, scale, where, start, time.monotonic() - began),
+        "provenance": provenance(command, where, start, time.monotonic() - began, commit),
         **found,
     }
     path = Path(out) / f"{name}_{scale}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_json(path, content)
     return path
-
-
-def provenance(
-    name: str, scale: str, device: torch.device, start: dt.datetime, seconds: float
-) -> dict[str, Any]:
-    """Where numbers come from: command, date, commit, machine, versions, seed, wall time of the last run of the command."""
-    hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return {
-        "command": f"python -m margin_lab.record {name} --scale {scale} --device {device.type}",
-        "date": start.date().isoformat(),
-        "commit": _commit(),
-        "machine": hardware,
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": {package: metadata.version(package) for package in ("torch", "numpy", "scikit-learn")},
-        "seed": 0,
-        "seconds": round(seconds, 1),
-    }
 
 
 @dataclass(frozen=True)
@@ -102,18 +79,7 @@ class Recorded:
     def says(self) -> str:
         """One sentence on where the numbers come from and how old they are."""
         p = self.content["provenance"]
-        age = (dt.datetime.now(dt.UTC).date() - dt.date.fromisoformat(p["date"])).days
-        old = {0: "today", 1: "yesterday"}.get(age, f"{age} days ago")
-        minutes = (
-            sum(run["seconds"] for run in self.content.get("runs", {}).values()) / 60 or p["seconds"] / 60
-        )
-        versions = ", ".join(f"{package} {version}" for package, version in p["versions"].items())
-        threads = f"{p['threads']} thread{'s' if p['threads'] > 1 else ''}"
-        return (
-            f"Recorded on {p['date']} ({old}, as this page was built) by `{p['command']}`: {minutes:.0f} minutes on "
-            f"{p['machine']} with {threads}; seed {p['seed']}, Python {p['python']}, {versions}; "
-            f"repository at {p['commit'] or 'an unknown commit'}."
-        )
+        return sentence(p, sum(run["seconds"] for run in self.content.get("runs", {}).values()) or None)
 
 
 def load(
@@ -125,33 +91,6 @@ def load(
         if path.is_file():
             return Recorded(json.loads(path.read_text(encoding="utf-8")))
     return None
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _commit() -> str | None:
-    """The commit of the repository that this package is in, marked where it has changes; None outside of one."""
-    here = Path(__file__).resolve().parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "--short", "HEAD")
-        return (
-            f"{commit}, with changes"
-            if commit and git("status", "--porcelain", "--", str(here))
-            else commit or None
-        )
-    except OSError:
-        return None
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -100,15 +100,6 @@ class TeacherStudent:
         )
 
 
-def paired(a: Any, b: Any) -> tuple[float, float, int]:
-    """Mean of ``a - b`` over seeds, half the width of its 95 % confidence interval (Student's t), and how often ``a > b``."""
-    from scipy.stats import t
-
-    d = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    half = t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / math.sqrt(len(d))
-    return float(d.mean()), float(half), int((d > 0).sum())
-
-
 # n, d, width, seeds, test samples, scales, steps relative to ALGORITHMS
 _SIZES: dict[str, tuple[int, int, int, int, int, tuple[float, ...], float]] = {
     "quick": (20, 6, 12, 3, 50, (0.1, 1.0), 0.01),

@@ -11,7 +11,7 @@ import torch
 
 import margin_lab as ml
 from margin_lab.record import record
-from margin_lab.teacher_student import ALGORITHMS, TeacherStudent, paired
+from margin_lab.teacher_student import ALGORITHMS, TeacherStudent
 
 
 def test_teacher_data() -> None:
@@ -66,12 +66,6 @@ def test_each_algorithm_steps_in_its_norm(name: str) -> None:
     assert onward.log_loss.shape[0] == 2
     with pytest.raises(ValueError, match="give the start either by scale or by theta0"):
         problem.run(name)
-
-
-def test_paired_differences() -> None:
-    mean, half, wins = paired([1.0, 2.0, 4.0], [0.0, 2.0, 1.0])
-    assert (round(mean, 6), wins) == (round(4 / 3, 6), 2)
-    assert half == pytest.approx(4.302653 * np.std([1, 0, 3], ddof=1) / np.sqrt(3), rel=1e-6)
 
 
 def test_recording(tmp_path: Path) -> None:

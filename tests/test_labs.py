@@ -1,0 +1,97 @@
+"""Labs: cases kept one by one, resumed without a difference, recorded with where they come from; intervals over seeds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from margin_lab.intervals import interval, paired
+from margin_lab.labs import VARIABLE, Lab, column
+
+CALLS: list[int] = []
+
+
+def square(x: int, shift: float) -> dict[str, Any]:
+    CALLS.append(x)
+    return {"y": np.float64(x**2 + shift), "path": torch.arange(x), "fits": np.bool_(x > 1)}
+
+
+def lab(folder: Path, scale: str, **parameters: Any) -> Lab:
+    full = {"shift": 0.5, "size": 3, **parameters}
+    quick = {"shift": 0.25, "size": 2}
+    return Lab(
+        "square", quick=quick, full=full, scale=scale, folder=folder, work=folder / "work", device="cpu"
+    )
+
+
+def run(study: Lab) -> dict[str, Any]:
+    study.measure(square, study.cases(x=range(1, 1 + study["size"]), shift=[study["shift"]]))
+    return study.results()
+
+
+def test_quick_results_and_the_recorded_full_ones(tmp_path: Path) -> None:
+    quick = lab(tmp_path, "quick")
+    assert "Not recorded yet" in quick.says() and list(run(quick)) == ["quick"]
+    full = run(lab(tmp_path, "full"))["full"]
+    both = run(quick)
+    assert both["full"] == full and column(both["full"]["square"], "y").tolist() == [1.5, 4.5, 9.5]
+    assert column(both["quick"]["square"], "y", x=2).tolist() == [4.25]
+    assert both["quick"]["square"][1] == {"x": 2, "shift": 0.25, "y": 4.25, "path": [0, 1], "fits": True}
+    content = json.loads((tmp_path / "lab_square_full.json").read_text(encoding="utf-8"))
+    assert content["parameters"] == {"shift": 0.5, "size": 3} and content["provenance"]["machine"]
+    assert content["provenance"]["command"] == "MARGIN_LAB_SCALE=full jupyter execute square.ipynb"
+    assert f"{VARIABLE}=full jupyter execute square.ipynb" in quick.says()
+
+
+def test_a_killed_run_continues_where_it_was(tmp_path: Path) -> None:
+    first = lab(tmp_path, "full")
+    CALLS.clear()
+    first.measure(square, first.cases(x=[1, 2], shift=[0.5]))
+    assert not first.file.exists()
+    run(lab(tmp_path, "full"))
+    assert CALLS == [1, 2, 3]
+    assert column(run(lab(tmp_path, "full"))["full"]["square"], "x").tolist() == [1, 2, 3]
+    run(lab(tmp_path, "full", shift=0.75))
+    assert CALLS == [1, 2, 3, 1, 2, 3], "other parameters are another run"
+
+
+def test_the_scale_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "full")
+    assert Lab("x", quick={"n": 1}, full={"n": 2}, folder=tmp_path)["n"] == 2
+    monkeypatch.setenv(VARIABLE, "huge")
+    with pytest.raises(ValueError, match="scale must be"):
+        Lab("x", quick={}, full={})
+
+
+def test_bad_use_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"only one of them has \['b'\]"):
+        Lab("x", quick={"a": 1}, full={"a": 1, "b": 2})
+    study = lab(tmp_path, "quick")
+    with pytest.raises(ValueError, match="parameter must be"):
+        study["sise"]
+    with pytest.raises(ValueError, match="the result of"):
+        study.measure(lambda x: {"y": float("nan")}, study.cases(x=[1]))
+    with pytest.raises(ValueError, match="which a file can keep"):
+        study.measure(lambda x: {"y": object()}, study.cases(x=[1]))
+    with pytest.raises(ValueError, match="no row has"):
+        column([{"a": 1}], "a", a=2)
+    with pytest.raises(ValueError, match="they have a"):
+        column([{"a": 1}], "b")
+
+
+def test_intervals() -> None:
+    found = paired([1.0, 2.0, 4.0], [0.0, 2.0, 1.0])
+    assert (round(found.mean, 6), found.wins) == (round(4 / 3, 6), 2)
+    assert found.half == pytest.approx(4.302653 * np.std([1, 0, 3], ddof=1) / np.sqrt(3), rel=1e-6)
+    assert found.verdict == "uncertain" and found.low < 0 < found.high
+    assert interval([1.0, 1.1]).verdict == "higher" and interval([-1.0, -1.1]).verdict == "lower"
+    assert str(interval([1.0, 1.0])) == "1 [1, 1]"
+    with pytest.raises(ValueError, match="Run more seeds"):
+        interval([1.0])
+    with pytest.raises(ValueError, match="one length"):
+        paired([1.0, 2.0], [1.0])
