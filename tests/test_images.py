@@ -109,6 +109,11 @@ def test_without_network_digits_stand_in_and_say_so(offline: None) -> None:
             and "could not be downloaded" in data.description
             and "digits" in data.description
         )
+    pair = datasets.cifar10_pair("bird", "cat", n=100, n_test=30)
+    assert pair.X.shape == (100, 3072) and pair.X_test.shape == (30, 3072)
+    assert pair.name == "digits 2 and 3" and "could not be downloaded" in pair.description
+    held_out = datasets.digits()
+    assert len(datasets.cifar10_pair("bird", "cat").y_test) == np.isin(held_out.y_test, (2, 3)).sum()
     pair = datasets.mnist_pair(3, 6, n=100)
     assert pair.X.shape == (100, 64) and "could not be downloaded" in pair.description
     asked = datasets.mnist(50, source="digits")
@@ -152,6 +157,24 @@ def test_the_published_cifar_archive(tmp_path: Path, monkeypatch: pytest.MonkeyP
     flat = np.round(data.X.reshape(20, -1) * 255).astype(int)
     stored = np.concatenate([batches[f"data_batch_{i}"][b"data"] for i in range(1, 6)])
     assert sorted(map(tuple, flat)) == sorted(map(tuple, stored.astype(int)))
+    pair = datasets.cifar10_pair("truck", "airplane", n=6, seed=1)
+    assert (
+        pair.X.shape == (6, 3072)
+        and pair.X.dtype == np.float64
+        and pair.name == "CIFAR-10 truck and airplane"
+    )
+    of_class = {tuple(row): label for row, label in zip(stored.astype(int), [0, 1, 2, 9] * 5, strict=True)}
+    found = [of_class[tuple(row)] for row in np.round(pair.X * 255).astype(int)]
+    assert [{0: 1.0, 9: -1.0}[label] for label in found] == pair.y.tolist()
+    assert pair.description == "6 images of CIFAR-10 truck and airplane" and len(pair.y_test) == 2
+    assert not np.array_equal(datasets.cifar10_pair("truck", "airplane", n=6, seed=2).X, pair.X)
+    assert len(datasets.cifar10_pair("truck", "airplane", n=None).y) == 10
+    for wrong, words in (
+        (("cat", "cat"), "two different classes"),
+        (("cat", "cow"), "a class must be one of"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            datasets.cifar10_pair(*wrong)
     write(list(batches)[:-1])
     with pytest.raises(ValueError, match="lacks test_batch"):
         datasets.cifar10()
@@ -226,4 +249,6 @@ def test_real_mnist() -> None:
 def test_real_cifar10() -> None:
     data = datasets.cifar10(300, 50)
     assert data.X.shape == (300, 3, 32, 32) and data.X_test.shape == (50, 3, 32, 32)
+    pair = datasets.cifar10_pair("airplane", "automobile", n=50)
+    assert pair.X.shape == (50, 3072) and pair.X_test.shape == (2000, 3072) and pair.y_test.sum() == 0
     assert abs(float(data.X.mean()) - 0.4734) < 0.02 and set(data.y.tolist()) == set(range(10))

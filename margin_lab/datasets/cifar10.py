@@ -20,6 +20,20 @@ _ARCHIVE = "cifar-10-python.tar.gz"
 _SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 _TRAINING = tuple(f"data_batch_{i}" for i in range(1, 6))
 _JPEG = "cifar10-jpeg.npz"
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+
+_NO_CIFAR = "CIFAR-10 could not be downloaded"
 
 # Images of given indices as uint8 [n, 3, 32, 32], and all labels.
 _Part = tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]
@@ -44,7 +58,7 @@ def cifar10(
         test = subset(len(X_test), n_test, 0)
         text = f"{len(X):,} images of scikit-learn's digits, enlarged to 32x32"
         if source != "digits":
-            text = f"CIFAR-10 could not be downloaded, so digits stand in for it: {text}"
+            text = f"{_NO_CIFAR}, so digits stand in for it: {text}"
         return Dataset(X, data.y, "digits", None, None, X_test[test], np.asarray(data.y_test)[test], text)
     (images, labels), (test_images, test_labels), name = parts
     rows, test = subset(len(labels), n, seed), subset(len(test_labels), n_test, 0)
@@ -58,6 +72,62 @@ def cifar10(
         test_labels[test],
         f"{len(rows):,} images of {name}",
     )
+
+
+def cifar10_pair(
+    negative: str = "airplane",
+    positive: str = "automobile",
+    n: int | None = 100,
+    n_test: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Two of CIFAR-10's classes, labelled -1 and +1: ``X [n, 3072]`` float64 with pixels in [0, 1], and test images.
+
+    A row is an image ``[3, 32, 32]``, flat. Found as :func:`cifar10` does; with no network the digits of the classes' numbers
+    (airplane 0, automobile 1, ... truck 9), enlarged to the same shape, stand in, and the description says so.
+
+    Args:
+        negative, positive: names of the classes.
+        n, n_test: images of both together, drawn at random; at most all there are (None): 10,000 and 2,000.
+        seed: of the draw. The test images do not depend on it.
+
+    Raises:
+        ValueError: an unknown class or twice the same, and as :func:`cifar10`.
+
+    Example:
+        >>> import margin_lab as ml
+        >>> data = ml.datasets.cifar10_pair("cat", "dog", n=20, n_test=10)
+        >>> data.X.shape, sorted(set(data.y.tolist())), len(data.X_test)
+        ((20, 3072), [-1.0, 1.0], 10)
+    """
+    classes = tuple(CLASSES.index(choice(name, "a class", CLASSES)) for name in (negative, positive))
+    if classes[0] == classes[1]:
+        raise ValueError(f"cifar10_pair needs two different classes, got {negative!r} twice")
+    parts = _parts()
+    if parts is None:
+        data = digits()
+        X, X_test = _enlarged(data.X), _enlarged(np.asarray(data.X_test))
+        training: _Part = (X.__getitem__, data.y)
+        test: _Part = (X_test.__getitem__, np.asarray(data.y_test))
+        name = f"digits {classes[0]} and {classes[1]}"
+    else:
+        training, test, name = parts
+        name = f"{name} {negative} and {positive}"
+    X, y = _pair(training, classes, n, seed)
+    X_test, y_test = _pair(test, classes, n_test, 0)
+    text = f"{len(X):,} images of {name}"
+    text = text if parts else f"{_NO_CIFAR}, so digits stand in for it: {text}"
+    return Dataset(X, y, name, None, None, X_test, y_test, text)
+
+
+def _pair(part: _Part, classes: tuple[int, ...], n: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """``n`` images of two classes, flat and in [0, 1], with labels -1 and +1."""
+    images, labels = part
+    rows = np.flatnonzero(np.isin(labels, classes))
+    rows = rows[subset(len(rows), n, seed)]
+    X = images(rows)
+    scale = 255.0 if X.dtype == np.uint8 else 1.0
+    return X.reshape(len(rows), -1) / np.float64(scale), np.where(labels[rows] == classes[1], 1.0, -1.0)
 
 
 def _parts() -> tuple[_Part, _Part, str] | None:
