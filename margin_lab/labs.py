@@ -46,10 +46,11 @@ class Lab:
     """One study at one of two scales.
 
     Args:
-        name: of the lab and of its files: ``lab_name_full.json``; its notebook is ``13x_name.ipynb``.
+        name: of the lab and of its file, ``lab_name_full.json``.
         quick, full: parameters by name, the same names in both: JSON-able values.
         scale: "quick" or "full"; default the environment's ``MARGIN_LAB_SCALE``, or "quick".
         device: where the study computes, "auto" for CUDA where there is one; recorded, and at ``lab.device``.
+        notebook: for the recorded command; default the one here called ``13x_name.ipynb``, or ``name.ipynb``.
         folder: of the recorded files. work: folder in which the cases of a full run are kept until it ends.
 
     Attributes:
@@ -67,6 +68,7 @@ class Lab:
         full: Mapping[str, Any],
         scale: str | None = None,
         device: str = "auto",
+        notebook: str | None = None,
         folder: str | os.PathLike[str] = "_static/recorded",
         work: str | os.PathLike[str] = "../_build/labs",
     ):
@@ -78,7 +80,7 @@ class Lab:
         self.parameters = _plain(dict(quick if self.scale == "quick" else full), "parameters")
         self.device = compute_device(device, torch.device("cpu"))
         self.file = Path(folder) / f"lab_{name}_full.json"
-        self._work = Path(work) / name
+        self._notebook, self._work = notebook, Path(work) / name
         self._start = dt.datetime.now(dt.UTC)
         self._measured: dict[str, list[Row]] = {}
         self._seconds = 0.0
@@ -154,8 +156,8 @@ class Lab:
         write_json(self.file, content)
 
     def _command(self) -> str:
-        found = sorted(Path().glob(f"13*_{self.name}.ipynb"))
-        return f"{VARIABLE}=full jupyter execute {found[0].name if found else self.name + '.ipynb'}"
+        found = sorted(path.name for path in Path().glob(f"13*_{self.name}.ipynb"))
+        return f"{VARIABLE}=full jupyter execute {self._notebook or (*found, f'{self.name}.ipynb')[0]}"
 
     def _kept(self, study: Callable[..., Any], case: Row) -> Path:
         text = json.dumps([inspect.getsource(study), self.parameters, case, str(self.device)], sort_keys=True)

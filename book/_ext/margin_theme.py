@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from importlib.metadata import version
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -15,12 +12,6 @@ def _theme_defaults(app: Sphinx, config: Config) -> None:
     # Set here and not in _config.yml: a html_theme_options there would wipe the repository and Colab buttons.
     config.html_theme_options.setdefault("navbar_persistent", [])  # else a second search box
     config.html_context.setdefault("default_mode", "auto")  # unset, the theme logs a warning on a first visit
-    # {{ built_with }} on the page that says how the numbers are made.
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "scipy", "scikit-learn"))
-    config.myst_substitutions["built_with"] = (
-        f"Made with Python {platform.python_version()}, {libraries} on {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} cores."
-    )
 
 
 def _drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
