@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+
+from margin_lab.checks import as_tensor, finite
+from margin_lab.losses import sample_margins
 
 # Two scales far from each other and from 1: a bias or a smooth activation cannot agree with one power at both. Powers of
 # two, by which a homogeneous network of integer degree scales without rounding, so that the tolerance can be small.
@@ -70,6 +74,49 @@ def _not_homogeneous(model: nn.Module, found: str) -> ValueError:
         f"{_SCALES[1]} {found}. Remove biases beyond the first layer and normalisation layers, and use ReLU, leaky ReLU, "
         "powers of ReLU or linear activations"
     )
+
+
+def effective_degree(
+    model: nn.Module, X: Any, y: Any = None, theta: Mapping[str, Tensor] | None = None
+) -> Tensor:
+    """The local degree ``d log |f(x; c theta)| / d log c`` at ``c = 1``, that is ``<theta, grad f> / f``, of each output.
+
+    A network of degree L has L everywhere, exactly. Others have a degree that depends on the sample and on the size of the
+    parameters: with GELU or ELU between two layers it tends to 2 as they grow, with tanh to 1.
+
+    Args:
+        model: any ``nn.Module``, evaluated in eval mode and left as it was; theta are its trained parameters.
+        X: inputs, converted to the model's dtype and device.
+        y: labels ``[n]``, -1 or +1 for one output, class indices for k: then the degrees are those of the margins.
+        theta: trained parameters at which to look, instead of the model's own.
+
+    Returns:
+        Of the shape of the outputs, or ``[n]`` with y; NaN or infinite where an output is 0.
+
+    Raises:
+        ValueError: a model without parameters, NaN in X, labels that do not match the outputs.
+
+    Example:
+        >>> import torch, margin_lab as ml
+        >>> net, X = ml.models.MLP([4, 8, 1], "tanh"), torch.eye(4)
+        >>> for scale in (1e-3, 1e3):
+        ...     print(effective_degree(net.reset(0, scale), X).mean().round(decimals=2).item())
+        2.0
+        1.0
+    """
+    theta = dict(trained_parameters(model) if theta is None else theta)
+    first = next(iter(theta.values()))
+    inputs = finite(as_tensor(X, "X", device=first.device), "X").to(first.dtype)
+
+    with evaluating(model), torch.enable_grad():
+        c = torch.ones((), dtype=first.dtype, device=first.device, requires_grad=True)
+        value: Tensor = functional_call(model, {k: c * v.detach() for k, v in theta.items()}, (inputs,))
+        value = value if y is None else sample_margins(value, y)
+        # one number in, many out: the derivative of a backward pass in the weights that it starts from
+        weights = torch.zeros_like(value, requires_grad=True)
+        (backward,) = torch.autograd.grad(value, c, weights, create_graph=True)
+        (along,) = torch.autograd.grad(backward, weights)
+    return (along / value).detach()
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import margin_lab as ml
-from margin_lab.homogeneity import homogeneity_degree
+from margin_lab.homogeneity import effective_degree, homogeneity_degree
+from margin_lab.losses import sample_margins
 from margin_lab.models import ACTIVATIONS, MLP, Activation, check_homogeneity
 
 HOMOGENEOUS = [name for name, a in ACTIVATIONS.items() if a.degree is not None]
@@ -175,3 +176,51 @@ def test_bad_input_is_refused(make: Any, message: str) -> None:
 def test_homogeneity_is_measured_as_declared_in_float32() -> None:
     net = ml.models.mnist_cnn(width=0.2)
     assert homogeneity_degree(net, torch.rand(4, 1, 28, 28)) == net.degree
+
+
+@pytest.mark.parametrize("activation", HOMOGENEOUS)
+def test_a_homogeneous_network_has_its_degree_in_every_sample(activation: str) -> None:
+    net, X = MLP([4, 7, 6, 1], activation), inputs()
+    torch.testing.assert_close(effective_degree(net, X), torch.full((9,), net.degree or 0.0).double())
+    net.layers[1].requires_grad_(False)
+    torch.testing.assert_close(effective_degree(net, X), torch.full((9,), net.degree or 0.0).double())
+
+
+@pytest.mark.parametrize("activation", OTHERS)
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_local_degree_is_the_slope_under_a_scaling(activation: str, outputs: int) -> None:
+    net, X, h = MLP([4, 7, outputs], activation, "all"), inputs(), 1e-5
+    y = torch.arange(9) % 3 if outputs == 3 else torch.tensor([1.0, -1.0, 1.0] * 3)
+    theta = {name: p.detach() for name, p in net.named_parameters()}
+
+    def logs(c: float, labels: torch.Tensor | None) -> torch.Tensor:
+        f = torch.func.functional_call(net, {k: c * v for k, v in theta.items()}, (X,))
+        return (f if labels is None else sample_margins(f, labels)).abs().log()
+
+    for labels in (None, y):
+        slope = (logs(1 + h, labels) - logs(1 - h, labels)) / (2 * h)
+        torch.testing.assert_close(effective_degree(net, X, labels), slope, rtol=1e-6, atol=1e-6)
+    doubled = {name: 2 * p for name, p in theta.items()}
+    assert not torch.allclose(effective_degree(net, X.numpy(), theta=doubled), effective_degree(net, X))
+    assert net.training
+
+
+@pytest.mark.parametrize(("activation", "limit"), [("elu", 2.0), ("gelu", 2.0), ("tanh", 1.0)])
+def test_the_local_degree_tends_to_its_limit(activation: str, limit: float) -> None:
+    net, X = MLP([4, 7, 1], activation), inputs()
+    # of the middle sample: one whose limit is nearly 0 takes longer
+    errors = [float((effective_degree(net.reset(0, c), X) - limit).abs().median()) for c in (1.0, 1e3, 1e4)]
+    assert errors[0] > 50 * errors[1] and errors[1] < 2e-3
+    if activation == "elu":  # the units that are off leave -1 each: a correction of relative size 1 / c
+        assert errors[1] / errors[2] == pytest.approx(10, rel=0.01)
+
+
+def test_local_degrees_refuse_what_is_wrong() -> None:
+    net, X = MLP([4, 7, 1], "elu"), inputs()
+    with pytest.raises(ValueError, match="labels y must be -1 or"):
+        effective_degree(net, X, torch.arange(9.0))
+    with pytest.raises(ValueError, match="X contains NaN"):
+        effective_degree(net, X * torch.nan)
+    with pytest.raises(ValueError, match="no parameters"):
+        effective_degree(nn.ReLU(), X)
+    assert effective_degree(net, 0 * X).isnan().all()
