@@ -8,6 +8,7 @@ COLORS = {
     "sgd": "#6E6E6E",
     "ngd": "#E69F00",
     "nacson": "#E69F00",
+    "loss_based": "#E69F00",
     "dual": "#009E73",
     "prgd": "#CC79A7",
     "certified": "#7A3E65",
@@ -25,6 +26,7 @@ DASHES: dict[str, tuple[int, ...]] = {
     "momentum": (4, 2),
     "sgd": (1, 2),
     "nacson": (4, 2),
+    "loss_based": (1, 2),
     "shampoo": (4, 2),
     "muon": (1, 2),
 }
@@ -35,6 +37,7 @@ LABELS = {
     "sgd": "SGD",
     "ngd": "NGD",
     "nacson": "Nacson",
+    "loss_based": "loss-based rate",
     "dual": "dual acceleration",
     "prgd": "PRGD",
     "certified": "certified",

@@ -55,6 +55,29 @@ def ngd_gradient(Z: Array, lr: float | Array, steps: int, w0: Array, loss: str =
     return _iterate(step, w0, steps)
 
 
+def loss_based(
+    Z: Array,
+    lr: float,
+    steps: int,
+    w0: Array,
+    loss: str = "exponential",
+    up: float = 2**0.2,
+    down: float = 2**0.1,
+) -> Array:
+    """Lyu & Li's rule, full batch, one gradient evaluation a step; the path holds the trials, kept or not."""
+    path, kept, factor = [np.array(w0, dtype=float)], None, 1.0
+    for _ in range(steps):
+        value, grad = loss_and_gradient(Z, path[-1], loss)
+        if kept is None:
+            kept = path[-1], value, grad / value
+        elif value <= kept[1]:
+            kept, factor = (path[-1], value, grad / value), factor * up
+        else:
+            factor /= down
+        path.append(kept[0] - lr * factor * kept[2])
+    return np.array(path)
+
+
 def prgd(
     Z: Array,
     lr: float | Array,

@@ -25,6 +25,7 @@ OF_MATRICES = ("spectral", "shampoo", "muon")
 OTHERS: dict[str, tuple[dict[str, Any], Callable[..., np.ndarray], float]] = {
     "momentum": ({"momentum": 0.7}, partial(reference.momentum, beta=0.7), 0.5),
     "nacson": ({}, reference.nacson, 0.5),
+    "loss_based": ({}, reference.loss_based, 8.0),
 }
 
 

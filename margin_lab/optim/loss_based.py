@@ -55,10 +55,7 @@ class LossBasedLR:
     def __init__(
         self, optimizer: torch.optim.Optimizer, up: float = UP, down: float = DOWN, patience: int = 5
     ):
-        for name, value in (("up", up), ("down", down)):
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 1):
-                raise ValueError(f"{name} must be a factor > 1, got {value!r}")
-        self.optimizer, self.up, self.down = optimizer, float(up), float(down)
+        self.optimizer, self.up, self.down = optimizer, check_factor(up, "up"), check_factor(down, "down")
         self.patience = integer(patience, "patience", least=1)
         self.factor = 1.0
         self.log_frame = math.nan
@@ -142,3 +139,10 @@ class LossBasedLR:
         if current["state"] or self._state:
             # a copy: the optimizer takes tensors as they are, and changes them in place
             self.optimizer.load_state_dict({**current, "state": copy.deepcopy(self._state)})
+
+
+def check_factor(value: Any, name: str) -> float:
+    """Return ``value``; raise ValueError unless it is a factor by which a rate can grow or shrink: a number > 1."""
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 1):
+        raise ValueError(f"{name} must be a factor > 1, got {value!r}")
+    return float(value)

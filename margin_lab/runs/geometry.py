@@ -33,13 +33,13 @@ class Steepest:
         cls, w: Tensor, problem: Problem, h: Mapping[str, Any], norm: str | float | Norm | None = None
     ) -> Steepest:
         """``norm`` is fixed by the method, or else one of its options."""
-        given = _shared(h, "norm") if norm is None else norm
+        given = shared(h, "norm") if norm is None else norm
         # a linear model's w is a vector, of one layer
         shapes = problem.shapes or {"w": w.shape[1:]}
         weight = h["average"] if bool((h["average"] > 0).any()) else None
         return cls(
-            own_norm(given, shapes, _shared(h, "polar")),
-            _shared(h, "rule"),
+            own_norm(given, shapes, shared(h, "polar")),
+            shared(h, "rule"),
             _caps(h["max_length"], w),
             _caps(h["max_fall"], w),
             weight,
@@ -73,7 +73,7 @@ def muon(
 ) -> Tensor:
     """Muon on every matrix of a network."""
     mean, shapes = state
-    nesterov, polar = _shared(h, "nesterov"), _shared(h, "polar")
+    nesterov, polar = shared(h, "nesterov"), shared(h, "polar")
     return muon_update(w, grad, log_loss, h["lr"], mean, shapes, h["momentum"], nesterov, polar)
 
 
@@ -87,7 +87,7 @@ def shapes_of(problem: Problem, method: str) -> Mapping[str, torch.Size]:
     return problem.shapes
 
 
-def _shared(h: Mapping[str, Any], name: str) -> Any:
+def shared(h: Mapping[str, Any], name: str) -> Any:
     """The one value of an option that all rows must share."""
     first, *others = h[name]
     if any(other != first for other in others):

@@ -45,9 +45,10 @@ def run_linear(
     Args:
         X: ``[n, d]`` array or tensor; results have its type, dtype and device. y: ``[n]``, -1 or +1.
         method: "gd", "momentum" (``momentum=0.9``), "sgd" (``batch_size=32``, ``momentum=0``, ``normalized=False``), "ngd"
-            (``form="loss"`` or ``"gradient"``), "nacson", "dual", "prgd" (``radii=``, ``period=``), "sign", "coordinate"
-            (steps of length lr in their own norm), "steepest" (in the norm ``norm=``, default l2; ``rule="unit"``
-            normalised), "adam" (``beta1=``, ``beta2=``, ``eps=``), "certified" (``form=``, ``tol=1e-12``).
+            (``form="loss"`` or ``"gradient"``), "nacson", "dual", "loss_based" (``up=``, ``down=``), "prgd" (``radii=``,
+            ``period=``, ``decay=``: see :class:`margin_lab.optim.PRGD`), "sign", "coordinate" (steps
+            of length lr in their own norm), "steepest" (in the norm ``norm=``, default l2; ``rule="unit"`` normalised),
+            "adam" (``beta1=``, ``beta2=``, ``eps=``), "certified" (``form=``, ``tol=1e-12``).
         steps: iterations; pairs of products ``Z w`` and ``Z^T q`` for "certified", which stops at ``tol`` and then has fewer.
         lr: step size, > 0, default 1; "certified" has none. seed: for methods that draw random numbers.
         loss: "exponential" or "logistic". w0: start ``[d]``. warmup: only for "prgd", default 1000.

@@ -21,16 +21,18 @@ from margin_lab.norms import get_norm
 from margin_lab.optim.adam import AdamState, check_beta
 from margin_lab.optim.certified import FORMS as FORMS_OF_SEARCH
 from margin_lab.optim.dual import DualState, dual_update
+from margin_lab.optim.loss_based import DOWN, UP, check_factor
 from margin_lab.optim.muon import MuonState
 from margin_lab.optim.normalized import FORMS, normalized_update
 from margin_lab.optim.polar import get_polar
-from margin_lab.optim.prgd import PRGDState, ball_norm, prgd_update
+from margin_lab.optim.prgd import BLOCKS, PRGDState, ball_norm, prgd_update
 from margin_lab.optim.radii import exponential_radii, period_of
 from margin_lab.optim.shampoo import ShampooState, check_memory
 from margin_lab.optim.steepest import check_average
 from margin_lab.optim.step_rules import RULES, check_cap
-from margin_lab.runs.geometry import Steepest, adam, muon, shampoo, shapes_of, steepest
+from margin_lab.runs.geometry import Steepest, adam, muon, shampoo, shapes_of, shared, steepest
 from margin_lab.runs.problem import Problem
+from margin_lab.runs.rollback import RollBack, loss_based
 from margin_lab.runs.stochastic import MiniBatches, below_one, sgd
 
 # (w, grad, log_loss, h, state) -> w
@@ -127,7 +129,15 @@ def dual(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state:
 def prgd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: PRGDState) -> Tensor:
     """Progressive rescaling, each row on its own schedule."""
     # all rows of a sweep share the norm
-    return prgd_update(w, grad, h["lr"], state, h["radii"], h["period"], ball_norm(h["norm"][0]))
+    norm = ball_norm(h["norm"][0])
+    return prgd_update(w, grad, h["lr"], state, h["radii"], h["period"], norm, h["decay"])
+
+
+def start_prgd(w: Tensor, problem: Problem, h: Mapping[str, Any]) -> PRGDState:
+    """At the start of the first cycle; the blocks of a linear model are one."""
+    split = shared(h, "blocks") == "tensors" and problem.shapes
+    sizes = [shape.numel() for shape in problem.shapes.values()] if split else None
+    return PRGDState.start(w, ball_norm(h["norm"][0]), sizes)
 
 
 def _steepest(norm: str | None) -> Method:
@@ -204,12 +214,28 @@ METHODS: dict[str, Method] = {
     "ngd": Method("l2", ngd, {"form": "loss"}, {"form": lambda v: choice(v, "form", FORMS)}),
     "nacson": Method("l2", nacson, start=lambda w, problem, h: itertools.count()),
     "dual": Method("l2", dual, start=Dual.start),
+    "loss_based": Method(
+        "l2",
+        loss_based,
+        {"up": UP, "down": DOWN},
+        {"up": lambda v: check_factor(v, "up"), "down": lambda v: check_factor(v, "down")},
+        start=RollBack.start,
+        numeric=("up", "down"),
+        needs_loss=True,
+    ),
     "prgd": Method(
         "l2",
         prgd,
-        {"radii": exponential_radii(1.2), "period": 5, "norm": "l2"},
-        {"radii": _callable_radii, "period": lambda v: period_of(v, 0), "norm": ball_norm},
-        start=lambda w, problem, h: PRGDState.start(w, ball_norm(h["norm"][0])),
+        {"radii": exponential_radii(1.2), "period": 5, "norm": "l2", "blocks": "joint", "decay": 0.0},
+        {
+            "radii": _callable_radii,
+            "period": lambda v: period_of(v, 0),
+            "norm": ball_norm,
+            "blocks": lambda v: choice(v, "blocks", BLOCKS),
+            "decay": lambda v: nonnegative(v, "decay"),
+        },
+        start=start_prgd,
+        numeric=("decay",),
         warmup=1000,
     ),
     "sign": _steepest("linf"),

@@ -72,7 +72,8 @@ def sweep_network(
             matrices: "spectral" (one trained matrix), "shampoo" (``beta2=``, ``eps=``), "muon" (``momentum=``, ``nesterov=``,
             ``polar=``). "sign", "coordinate", "spectral" and "steepest" (``norm=``, also "modular" or a norm of
             :mod:`margin_lab.norms`) take ``rule=``, ``max_length=``, ``max_fall=``, ``average=``: see
-            :class:`margin_lab.optim.SteepestDescent`.
+            :class:`margin_lab.optim.SteepestDescent`. "prgd" takes ``radii=``, ``period=``, ``blocks=``, ``decay=``:
+            see :class:`margin_lab.optim.PRGD`; it starts without a warm-up.
         steps: iterations. lr: step size or sizes, > 0.
         seed: (option) seeds of the start, for models of :mod:`margin_lab.models`; by default all start at ``model``'s parameters.
         scale: (option) multiplies the start, default 1.
