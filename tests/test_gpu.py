@@ -1,4 +1,4 @@
-"""The same lines on CUDA: trajectories of every optimizer and sweep against the CPU's."""
+"""The same lines on CUDA: trajectories of every optimizer and sweep, hard margins, networks against the CPU's."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hard_margin_checks import METHODS as SOLVERS
+from hard_margin_checks import gaussian, near_duplicates, random_labels
 from optimizers import ROWS, RUNNABLE, Row, ids, problem, start
 
 import margin_lab as ml
+from margin_lab.hard_margins import NotSeparableError, hard_margin
 from margin_lab.losses import log_loss_of_margins, loss_weights
 from margin_lab.norms import get_norm
 from margin_lab.runs import METHODS
@@ -163,3 +166,25 @@ def test_networks(method: str) -> None:
     assert all(sweep.theta.device.type == "cpu" for sweep in sweeps)
     torch.testing.assert_close(sweeps[0].theta, sweeps[1].theta, rtol=1e-9, atol=1e-11)
     assert next(sweeps[1].model(0).parameters()).device.type == "cpu"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(("norm", "method"), SOLVERS)
+def test_cuda_agrees_with_the_cpu(norm: str, method: str, dtype: torch.dtype) -> None:
+    for Z in (gaussian(2000, 50), gaussian(60, 300), near_duplicates()):
+        X = torch.tensor(Z, dtype=dtype)
+        cpu = hard_margin(X, torch.ones(len(Z)), norm=norm, method=method)
+        gpu = hard_margin(X.cuda(), torch.ones(len(Z)).cuda(), norm=norm, method=method)
+        assert gpu.status == cpu.status == "certified"
+        assert gpu.w.device.type == gpu.dual.device.type == gpu.support.device.type == "cuda"
+        assert gpu.w.dtype == dtype
+        assert gpu.margin == pytest.approx(cpu.margin, rel=2e-10)
+        torch.testing.assert_close(gpu.w.cpu(), cpu.w, atol=2e-5, rtol=0)
+
+
+def test_cuda_refuses_what_is_not_separable() -> None:
+    Z = torch.tensor(random_labels()).cuda()
+    for norm, method in SOLVERS:
+        with pytest.raises(NotSeparableError) as e:
+            hard_margin(Z, torch.ones(len(Z)).cuda(), norm=norm, method=method)
+        assert e.value.certificate.device.type == "cuda"
