@@ -1,4 +1,4 @@
-"""Margins of homogeneous models: scale invariance, the sandwich, what is refused, what is left untouched."""
+"""Margins of homogeneous models: scale invariance, the sandwich, what is left untouched."""
 
 from __future__ import annotations
 
@@ -9,81 +9,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from homogeneous_models import MODELS, D, N, linear, model_and_data, scaled, theta
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 import margin_lab as ml
 from margin_lab.homogeneity import trained_parameters
 from margin_lab.margins import linear_margin
 from margin_lab.norms import get_norm
 
-N, D = 9, 4
 NORMS = ["l1", "l2", "linf", 3]
-
-
-class SquaredReLU(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x) ** 2
-
-
-def linear(i: int, o: int, bias: bool = False) -> nn.Linear:
-    return nn.Linear(i, o, bias=bias, dtype=torch.float64)
-
-
-# name: (model, degree)
-MODELS: dict[str, tuple[Callable[[], nn.Module], float]] = {
-    "linear": (lambda: linear(D, 1), 1),
-    "linear-with-bias": (lambda: linear(D, 1, bias=True), 1),
-    "relu-2": (lambda: nn.Sequential(linear(D, 6), nn.ReLU(), linear(6, 1)), 2),
-    "first-bias-2": (lambda: nn.Sequential(linear(D, 6, bias=True), nn.ReLU(), linear(6, 1)), 2),
-    "leaky-3": (
-        lambda: nn.Sequential(linear(D, 6), nn.LeakyReLU(), linear(6, 5), nn.ReLU(), linear(5, 1)),
-        3,
-    ),
-    "squared-relu-3": (lambda: nn.Sequential(linear(D, 6), SquaredReLU(), linear(6, 1)), 3),
-    "multiclass-2": (lambda: nn.Sequential(linear(D, 6), nn.ReLU(), linear(6, 3)), 2),
-}
-
-
-def model_and_data(name: str, seed: int = 0) -> tuple[nn.Module, Tensor, Tensor]:
-    torch.manual_seed(seed)
-    model = MODELS[name][0]()
-    X = torch.randn(N, D, dtype=torch.float64)
-    with torch.no_grad():
-        outputs = model(X)
-    # labels that the model gets right, so that margins are positive and losses can be made small
-    y = outputs.argmax(1) if outputs.shape[1] > 1 else torch.where(outputs[:, 0] >= 0, 1, -1)
-    return model, X, y
-
-
-def scaled(model: nn.Module, c: float) -> nn.Module:
-    model = copy.deepcopy(model)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.mul_(c)
-    return model
-
-
-def theta(model: nn.Module) -> Tensor:
-    return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_degree(name: str) -> None:
-    model, X, _ = model_and_data(name)
-    assert ml.homogeneity_degree(model, X) == MODELS[name][1]
-
-
-def test_fractional_degree() -> None:
-    class Power(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.relu(x) ** 1.5
-
-    torch.manual_seed(0)
-    model = nn.Sequential(linear(D, 6), Power(), linear(6, 1))
-    X = torch.randn(N, D, dtype=torch.float64)
-    assert ml.homogeneity_degree(model, X) == pytest.approx(2.5, rel=1e-12)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -222,71 +158,6 @@ def test_frozen_layers_do_not_count() -> None:
         p.requires_grad_(False)
     assert len(trained_parameters(model)) == 3
     assert ml.homogeneity_degree(model, X) == 3
-
-
-def refused(name: str) -> nn.Module:
-    torch.manual_seed(1)
-    layers: dict[str, list[nn.Module]] = {
-        "hidden-bias": [linear(D, 6), nn.ReLU(), linear(6, 1, bias=True)],
-        "layernorm": [linear(D, 6), nn.LayerNorm(6, dtype=torch.float64), nn.ReLU(), linear(6, 1)],
-        "gelu": [linear(D, 6), nn.GELU(), linear(6, 1)],
-        "tanh": [linear(D, 6), nn.Tanh(), linear(6, 1)],
-        "sigmoid": [linear(D, 6), nn.Sigmoid(), linear(6, 1)],
-        "softplus": [linear(D, 6), nn.Softplus(), linear(6, 1)],
-    }
-    return nn.Sequential(*layers[name])
-
-
-@pytest.mark.parametrize("name", ["hidden-bias", "layernorm", "gelu", "tanh", "sigmoid", "softplus"])
-@pytest.mark.parametrize("scale", [1.0, 1e-2])
-def test_models_that_are_not_homogeneous_are_refused(name: str, scale: float) -> None:
-    model = scaled(refused(name), scale)
-    X, y = torch.randn(N, D, dtype=torch.float64), torch.ones(N)
-    for f in (ml.normalized_margin, ml.smoothed_margin):
-        with pytest.raises(
-            ValueError, match=r"Sequential is not homogeneous .* Remove biases beyond the first layer"
-        ):
-            f(model, X, y)
-
-
-@pytest.mark.parametrize("name", ["hidden-bias", "gelu", "tanh", "sigmoid", "softplus"])
-@pytest.mark.parametrize("scale", [1.0, 1e-2])
-def test_they_are_refused_in_float32_too(name: str, scale: float) -> None:
-    model = scaled(refused(name), scale).float()
-    with pytest.raises(ValueError, match="is not homogeneous"):
-        ml.normalized_margin(model, torch.randn(N, D), torch.ones(N))
-
-
-def test_a_threshold_is_refused_whose_outputs_vanish_at_some_scales() -> None:
-    class Threshold(nn.Module):
-        def __init__(self, level: float) -> None:
-            super().__init__()
-            self.w = nn.Parameter(torch.ones(D, dtype=torch.float64))
-            self.level = level
-
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.relu(x @ self.w - self.level)
-
-    X = torch.ones(N, D, dtype=torch.float64)
-    for level in (3.0, 5.0, 20.0):  # 0 at the smaller scale; at the smaller one and at 1; everywhere
-        if level == 20.0:
-            assert ml.homogeneity_degree(Threshold(level), X) is None
-        else:
-            with pytest.raises(ValueError, match="Threshold is not homogeneous"):
-                ml.homogeneity_degree(Threshold(level), X)
-
-
-def test_a_constant_is_refused() -> None:
-    class Constant(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.w = nn.Parameter(torch.ones(1, dtype=torch.float64))
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x[:, 0] + 0 * self.w
-
-    with pytest.raises(ValueError, match="Constant is not homogeneous"):
-        ml.homogeneity_degree(Constant(), torch.ones(N, D, dtype=torch.float64))
 
 
 def test_zero_parameters_have_margin_zero() -> None:

@@ -1,0 +1,92 @@
+"""The degree of a model by measurement, and models without one, which are refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from homogeneous_models import MODELS, D, N, linear, model_and_data, scaled
+from torch import Tensor, nn
+
+import margin_lab as ml
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_degree(name: str) -> None:
+    model, X, _ = model_and_data(name)
+    assert ml.homogeneity_degree(model, X) == MODELS[name][1]
+
+
+def test_fractional_degree() -> None:
+    class Power(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x) ** 1.5
+
+    torch.manual_seed(0)
+    model = nn.Sequential(linear(D, 6), Power(), linear(6, 1))
+    X = torch.randn(N, D, dtype=torch.float64)
+    assert ml.homogeneity_degree(model, X) == pytest.approx(2.5, rel=1e-12)
+
+
+def refused(name: str) -> nn.Module:
+    torch.manual_seed(1)
+    layers: dict[str, list[nn.Module]] = {
+        "hidden-bias": [linear(D, 6), nn.ReLU(), linear(6, 1, bias=True)],
+        "layernorm": [linear(D, 6), nn.LayerNorm(6, dtype=torch.float64), nn.ReLU(), linear(6, 1)],
+        "gelu": [linear(D, 6), nn.GELU(), linear(6, 1)],
+        "tanh": [linear(D, 6), nn.Tanh(), linear(6, 1)],
+        "sigmoid": [linear(D, 6), nn.Sigmoid(), linear(6, 1)],
+        "softplus": [linear(D, 6), nn.Softplus(), linear(6, 1)],
+    }
+    return nn.Sequential(*layers[name])
+
+
+@pytest.mark.parametrize("name", ["hidden-bias", "layernorm", "gelu", "tanh", "sigmoid", "softplus"])
+@pytest.mark.parametrize("scale", [1.0, 1e-2])
+def test_models_that_are_not_homogeneous_are_refused(name: str, scale: float) -> None:
+    model = scaled(refused(name), scale)
+    X, y = torch.randn(N, D, dtype=torch.float64), torch.ones(N)
+    for f in (ml.normalized_margin, ml.smoothed_margin):
+        with pytest.raises(
+            ValueError, match=r"Sequential is not homogeneous .* Remove biases beyond the first layer"
+        ):
+            f(model, X, y)
+
+
+@pytest.mark.parametrize("name", ["hidden-bias", "gelu", "tanh", "sigmoid", "softplus"])
+@pytest.mark.parametrize("scale", [1.0, 1e-2])
+def test_they_are_refused_in_float32_too(name: str, scale: float) -> None:
+    model = scaled(refused(name), scale).float()
+    with pytest.raises(ValueError, match="is not homogeneous"):
+        ml.normalized_margin(model, torch.randn(N, D), torch.ones(N))
+
+
+def test_a_threshold_is_refused_whose_outputs_vanish_at_some_scales() -> None:
+    class Threshold(nn.Module):
+        def __init__(self, level: float) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(D, dtype=torch.float64))
+            self.level = level
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x @ self.w - self.level)
+
+    X = torch.ones(N, D, dtype=torch.float64)
+    for level in (3.0, 5.0, 20.0):  # 0 at the smaller scale; at the smaller one and at 1; everywhere
+        if level == 20.0:
+            assert ml.homogeneity_degree(Threshold(level), X) is None
+        else:
+            with pytest.raises(ValueError, match="Threshold is not homogeneous"):
+                ml.homogeneity_degree(Threshold(level), X)
+
+
+def test_a_constant_is_refused() -> None:
+    class Constant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(1, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, 0] + 0 * self.w
+
+    with pytest.raises(ValueError, match="Constant is not homogeneous"):
+        ml.homogeneity_degree(Constant(), torch.ones(N, D, dtype=torch.float64))
