@@ -1,6 +1,6 @@
 """Labs: small studies with a fixed plan, their parameters at two scales, their results kept with where they came from.
 
-A lab is a notebook. It declares its parameters once, for the "quick" scale at which the book is built and for the "full" one:
+A lab is a notebook. It declares its parameters once, for the "quick" scale at which the book is built and for the "full" one::
 
     lab = ml.labs.Lab("batch_size", quick=dict(seeds=4), full=dict(seeds=20))
 
