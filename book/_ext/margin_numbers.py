@@ -24,12 +24,15 @@ def _built_with() -> str:
 
 
 def _recorded() -> str:
-    """One row for each file: its name, the command that makes it, where, when, in which time."""
-    rows = ["| file | made by | commit | date | machine | minutes |", "|---|---|---|---|---|---:|"]
+    """One row for each file: the command that makes it, at which commit, when, where, in which time."""
+    rows = ["| made by | commit | date | machine | minutes |", "|---|---|---|---|---:|"]
     for path in sorted(RECORDED.glob("*.json")):
-        p: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["provenance"]
-        minutes = f"{p['seconds'] / 60:.0f}" if "seconds" in p else "—"
-        cells = [f"`{path.stem}`", f"`{p['command']}`", p["commit"] or "—", p["date"], p["machine"], minutes]
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        p = content["provenance"]
+        # a run that was interrupted has its own clock; the command's is that of its last start
+        seconds = sum(run["seconds"] for run in content.get("runs", {}).values()) or p.get("seconds")
+        minutes = f"{seconds / 60:.0f}" if seconds else "—"
+        cells = [f"`{p['command']}`", p["commit"] or "—", p["date"], p["machine"], minutes]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
