@@ -1,8 +1,7 @@
-"""Linear runs and sweeps: equal to the optimizers and the reference, batched in every axis, clear in every error."""
+"""Linear runs: equal to the optimizers and the reference, what they record, types in and out."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,13 +11,12 @@ import optimizers
 import pytest
 import reference
 import torch
-from optimizers import RUNNABLE, ids, problem, start
+from linear_runs import STEPS, data, every_row
+from optimizers import RUNNABLE, problem, start
 
 import margin_lab as ml
 from margin_lab.runs import METHODS
 
-STEPS = 40
-every_row = pytest.mark.parametrize("row", RUNNABLE, ids=ids(RUNNABLE))
 # Methods of networks' matrices: test_matrix_optimizers.py.
 OF_MATRICES = ("spectral", "shampoo", "muon")
 # Methods of run_linear that are no torch optimizer of ours: (options, reference, lr)
@@ -27,12 +25,6 @@ OTHERS: dict[str, tuple[dict[str, Any], Callable[..., np.ndarray], float]] = {
     "nacson": ({}, reference.nacson, 0.5),
     "loss_based": ({}, reference.loss_based, 8.0),
 }
-
-
-def data(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """``X`` and ``y`` with mixed labels whose signed rows are ``problem(seed)``."""
-    y = np.random.default_rng(seed).choice([-1.0, 1.0], 12)
-    return problem(seed) * y[:, None], y
 
 
 def run_of(row: optimizers.Row, seed: int, **kwargs: Any) -> ml.Run:
@@ -118,149 +110,6 @@ def test_sgd_draws_by_seed_each_sample_once_an_epoch() -> None:
     assert sorted(first[-1].tolist()) == pytest.approx([1 / 3] * 9 + [1.0])
     np.testing.assert_array_equal(run(seed=1).w, first)
     assert not np.array_equal(run(seed=2).w, first)
-
-
-# ---- sweeps
-
-
-@every_row
-def test_a_sweeps_rows_equal_single_runs(row: optimizers.Row) -> None:
-    assert row.run
-    method, options = row.run
-    X, y = data(7)
-    w0 = start(row, 7)
-    rates = [row.lr / 4, row.lr, 1.3 * row.lr]
-    sweep = ml.sweep_linear(X, y, method, STEPS, lr=rates, w0=w0, **options)
-    assert len(sweep) == 3
-    assert sweep.w.shape == (3, len(sweep.steps), 4)
-    for lr, one in zip(rates, sweep, strict=True):
-        single = ml.run_linear(X, y, method, STEPS, lr=lr, w0=w0, **options)
-        assert one.settings == single.settings
-        assert one.settings["lr"] == lr
-        for name in ("w", "margin", "log_loss", "norm"):
-            a, b = getattr(one, name), getattr(single, name)
-            np.testing.assert_allclose(a, b, rtol=4e-14, atol=4e-14 * np.abs(b).max(), err_msg=name)
-
-
-def test_order_of_combinations() -> None:
-    X, y = data(0)
-    sweep = ml.sweep_linear(X, y, "prgd", 3, period=[2, 5, 6], lr=(0.1, 0.2), warmup=2)
-    assert [(s["period"], s["lr"]) for s in sweep.settings] == [
-        (2, 0.1), (2, 0.2), (5, 0.1), (5, 0.2), (6, 0.1), (6, 0.2),
-    ]  # fmt: skip
-    sweep = ml.sweep_linear(X, y, "ngd", 3, lr=np.array([0.1, 0.2]), form=["gradient", "loss"])
-    assert [(s["lr"], s["form"]) for s in sweep.settings] == [
-        (0.1, "gradient"), (0.1, "loss"), (0.2, "gradient"), (0.2, "loss"),
-    ]  # fmt: skip
-    assert len(ml.sweep_linear(X, y, "gd", 3, lr=torch.tensor([0.1, 0.2, 0.3]), seed=range(4))) == 12
-    assert len(ml.sweep_linear(X, y, "gd", 3, lr=np.array(0.5))) == len(ml.sweep_linear(X, y, "gd", 3)) == 1
-
-
-def test_every_hyperparameter_sweeps_row_by_row() -> None:
-    X, y = data(1)
-    schedules = [ml.optim.exponential_radii(1.2), ml.optim.polynomial_radii(1.1)]
-    periods = [3, ml.optim.polynomial_periods(2, 0.5)]
-    sweep = ml.sweep_linear(X, y, "prgd", 30, radii=schedules, period=periods, lr=[0.5, 1.0], warmup=7)
-    for one in sweep:
-        single = ml.run_linear(
-            X, y, "prgd", 30, warmup=7, **{k: one.settings[k] for k in ("radii", "period", "lr")}
-        )
-        np.testing.assert_allclose(one.w, single.w, rtol=1e-13, atol=1e-13)
-    mixed = ml.sweep_linear(X, y, "ngd", 30, form=["loss", "gradient"])
-    for one in mixed:
-        single = ml.run_linear(X, y, "ngd", 30, form=one.settings["form"])
-        np.testing.assert_allclose(one.w, single.w, rtol=1e-13, atol=1e-13)
-
-
-@pytest.mark.parametrize("method", ["ngd", "prgd", "sign", "dual", "sgd"])
-def test_batched_datasets_are_the_outermost_axis(method: str) -> None:
-    sets = [data(seed) for seed in range(3)]
-    X, y = np.stack([X for X, _ in sets]), np.stack([y for _, y in sets])
-    X[1] *= 3  # a longest row beyond 1, which "dual" sees
-    kwargs: dict[str, Any] = (
-        {"warmup": 20} if method == "prgd" else {"batch_size": 5} if method == "sgd" else {}
-    )
-    sweep = ml.sweep_linear(X, y, method, 25, lr=[0.2, 0.9], **kwargs)
-    assert [s["lr"] for s in sweep.settings] == [0.2, 0.9] * 3
-    for b, one in enumerate(sweep):
-        single = ml.run_linear(X[b // 2], y[b // 2], method, 25, lr=[0.2, 0.9][b % 2], **kwargs)
-        np.testing.assert_allclose(one.w, single.w, rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(one.margin, single.margin, rtol=1e-11, atol=1e-13)
-        np.testing.assert_allclose(one.log_loss, single.log_loss, rtol=1e-11, atol=1e-13)
-
-
-def test_starts() -> None:
-    X, y = data(2)
-    starts = np.random.default_rng(0).standard_normal((3, 4))
-    sweep = ml.sweep_linear(X, y, "gd", 10, lr=[0.1, 0.2, 0.3], w0=starts)
-    np.testing.assert_array_equal(sweep.w[:, 0], starts)
-    shared = ml.sweep_linear(X, y, "gd", 10, lr=[0.1, 0.2, 0.3], w0=starts[1])
-    np.testing.assert_array_equal(shared.w[:, 0], [starts[1]] * 3)
-    np.testing.assert_allclose(shared.w[1], sweep.w[1], rtol=1e-14)
-    before = starts.copy()
-    assert np.array_equal(starts, before)
-
-
-def test_one_row_diverges_and_the_others_go_on() -> None:
-    d1 = ml.datasets.dataset_1()
-    sweep = ml.sweep_linear(d1.X, d1.y, "gd", 50, lr=[0.5, 1e6, 1.0], record="all")
-    assert sweep.status == ["finished", "diverged", "finished"]
-    assert sweep.diverged_at[0] is sweep.diverged_at[2] is None
-    t = sweep.diverged_at[1]
-    assert t == 2
-    assert (sweep.w[1, t:] == sweep.w[1, t - 1]).all()
-    assert all(np.isfinite(getattr(sweep, name)).all() for name in ("w", "margin", "log_loss", "norm"))
-    for b, lr in ((0, 0.5), (2, 1.0)):
-        single = ml.run_linear(d1.X, d1.y, "gd", 50, lr=lr, record="all")
-        np.testing.assert_allclose(sweep.w[b], single.w, rtol=1e-13, atol=1e-13)
-    assert "diverged at step 50" in repr(sweep[1])
-
-
-def test_a_diverged_row_with_a_schedule_stays_where_it_was() -> None:
-    """After a radius of infinity the projected steps are finite again; the run must not come back to life."""
-    d1 = ml.datasets.dataset_1()
-    growths = [ml.optim.exponential_radii(1.2), ml.optim.exponential_radii(1e100)]
-    sweep = ml.sweep_linear(d1.X, d1.y, "prgd", 40, radii=growths, warmup=50, record="all")
-    assert sweep.status == ["finished", "diverged"]
-    t = sweep.diverged_at[1]
-    assert t == 5 * 4 + 1  # R_0 * 1e400
-    assert (sweep.w[1, t:] == sweep.w[1, t - 1]).all()
-
-
-def test_a_warm_up_that_diverges_is_a_run_that_diverged_at_its_start() -> None:
-    d1 = ml.datasets.dataset_1()
-    sweep = ml.sweep_linear(d1.X, d1.y, "prgd", 20, lr=[1.0, 1e6], warmup=50, record="all")
-    assert sweep.diverged_at == [None, 0]
-    assert (sweep.w[1] == sweep.w[1, 0]).all()
-
-
-def test_run_linear_raises_where_it_diverges() -> None:
-    d1 = ml.datasets.dataset_1()
-    with pytest.raises(
-        ml.DivergedError, match=r"gd with lr=1000000.0 diverged at step 2 \(log loss .* lower lr"
-    ):
-        ml.run_linear(d1.X, d1.y, "gd", 50, lr=1e6)
-    with pytest.raises(
-        ml.DivergedError, match="prgd with lr=1.0 diverged at step 21 .*grow the radius more slowly"
-    ):
-        ml.run_linear(d1.X, d1.y, "prgd", 40, radii=ml.optim.exponential_radii(1e100), warmup=50)
-
-
-def test_only_a_method_with_a_radius_is_told_to_grow_it_slowly() -> None:
-    d1 = ml.datasets.dataset_1()
-    with pytest.raises(ml.DivergedError) as info:
-        ml.run_linear(d1.X, d1.y, "gd", 50, lr=1e6)
-    assert "radius" not in str(info.value)
-
-
-@pytest.mark.parametrize("method", ["gd", "ngd", "dual", "prgd", "momentum"])
-def test_data_at_which_outputs_overflow(method: str) -> None:
-    d1 = ml.datasets.dataset_1()
-    with pytest.raises(
-        ValueError, match=rf"X has entries up to 9.9e\+199, .*'{method}' overflow .* divide X by its"
-    ):
-        ml.run_linear(1e200 * d1.X, d1.y, method, 50)
-    assert ml.run_linear(1e200 * d1.X, d1.y, "certified", 500).status == "certified"
 
 
 # ---- what is recorded
@@ -384,168 +233,6 @@ def test_results_print_as_what_they_are() -> None:
         sweep[2]
 
 
-# ---- errors
-
-X1, Y1 = data(0)
-NAN = X1.copy()
-NAN[3, 1] = np.nan
-
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"y": (Y1 + 1) / 2}, r"labels y must be -1 or \+1, got \[0.0, 1.0\]; for 0/1 labels pass 2 \* y - 1"),
-    ({"y": np.where(Y1 > 0, 2, -2)}, r"labels y must be -1 or \+1, got \[-2.0, 2.0\]"),
-    ({"y": ["a"] * 12}, "y must be an array or tensor of numbers"),
-    ({"X": NAN}, r"X contains NaN or infinite values, the first at index \(3, 1\); clean the data first"),
-    ({"X": NAN.tolist()}, r"X contains NaN or infinite values, the first at index \(3, 1\)"),
-    ({"X": X1 + 1j}, "X must be real"),
-    (
-        {"X": np.ones((0, 4)), "y": np.ones(0)},
-        r"X is empty: shape \(0, 4\); at least one sample and one feature",
-    ),
-    ({"X": np.ones((12, 0))}, r"X is empty: shape \(12, 0\)"),
-    ({"X": X1[:, 0]}, r"X must have shape \[n, d\], got \(12,\); one sample a row"),
-    ({"X": X1[:11]}, r"X \(11, 4\) and y \(12,\) do not match; y needs shape \(11,\)"),
-    ({"y": Y1[:, None]}, r"X \(12, 4\) and y \(12, 1\) do not match; y needs shape \(12,\)"),
-    ({"method": "newton"}, "method must be one of 'gd', .*'prgd'.*, got 'newton'"),
-    ({"loss": "hinge"}, "loss must be one of 'exponential', 'logistic', got 'hinge'"),
-    ({"loss": "cross_entropy"}, "loss must be one of 'exponential', 'logistic', got 'cross_entropy'"),
-    ({"lr": 0.0}, "lr must be > 0 and finite, got 0.0"),
-    ({"lr": -1.0}, "lr must be > 0 and finite, got -1.0"),
-    ({"lr": math.nan}, "lr must be > 0 and finite, got nan"),
-    ({"lr": "fast"}, "lr must be > 0 and finite, got 'fast'"),
-    ({"lr": True}, "lr must be > 0 and finite, got True"),
-    ({"steps": -1}, "steps must be a whole number >= 0, got -1"),
-    ({"steps": 2.5}, "steps must be a whole number >= 0, got 2.5"),
-    ({"seed": -1}, "seed must be a whole number >= 0, got -1"),
-    ({"period": 5}, "'ngd' has no option 'period'; it takes lr, seed, form"),
-    ({"form": "l2"}, "form must be one of 'loss', 'gradient', got 'l2'"),
-    ({"method": "prgd", "radii": 1.2}, r"radii must be callable as radii\(k, R0, w\), got 1.2"),
-    ({"method": "prgd", "period": 0}, "period must be a whole number >= 1, got 0"),
-    ({"method": "prgd", "warmup": -1}, "warmup must be a whole number >= 0, got -1"),
-    (
-        {"method": "prgd", "warmup": 0},
-        "PRGD rescales its start, which must not be 0: warm up first, or start from",
-    ),
-    (
-        {"method": "prgd", "warmup": 5, "radii": lambda k, R0, w: -1.0},
-        r"radius must be > 0, got -1.0 from radii\(k=0, R0=.*, w\)",
-    ),
-    ({"method": "momentum", "momentum": 1.0}, "momentum must be below 1, got 1.0"),
-    ({"method": "momentum", "momentum": -0.1}, "momentum must be >= 0 and finite, got -0.1"),
-    ({"method": "sgd", "batch_size": 0}, "batch_size must be a whole number >= 1, got 0"),
-    ({"method": "sgd", "normalized": 1}, "normalized must be True or False, got 1"),
-    ({"warmup": 10}, r"'ngd' takes no warm-up \(only 'prgd' does\); start from w0 instead"),
-    ({"w0": np.ones(3)}, r"w0 must have shape \[4\] or \[1, 4\] \(one start per run\), got \(3,\)"),
-    ({"w0": np.ones((2, 4))}, r"w0 must have shape \[4\] or \[1, 4\] \(one start per run\), got \(2, 4\)"),
-    ({"w0": np.full(4, np.inf)}, "w0 contains NaN or infinite values"),
-    ({"record": "some"}, "record must be one of 'log', 'all', got 'some'"),
-    ({"record": [3, 99]}, "record asks for step 99, but the run has 9"),
-    ({"record": [1.5]}, "record: a step must be a whole number >= 0, got 1.5"),
-    ({"norm": "l7"}, "unknown norm 'l7'"),
-    (
-        {"norm": "spectral"},
-        "w is a vector, which has no spectral norm; use 'l1', 'l2', 'linf' or a number p >= 1",
-    ),
-]
-
-
-@pytest.mark.parametrize(("kwargs", "words"), BAD, ids=[f"{i}-{'-'.join(k)}" for i, (k, _) in enumerate(BAD)])
-@pytest.mark.parametrize("function", [ml.run_linear, ml.sweep_linear])
-def test_errors(function: Callable[..., Any], kwargs: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        function(**{"X": X1, "y": Y1, "method": "ngd", "steps": 9, **kwargs})
-
-
-def test_errors_of_one_function_only() -> None:
-    with pytest.raises(ValueError, match="lr is an empty list; give at least one value to sweep over"):
-        ml.sweep_linear(X1, Y1, "ngd", 9, lr=[])
-    with pytest.raises(ValueError, match="lr must be > 0 and finite, got -0.1"):
-        ml.sweep_linear(X1, Y1, "ngd", 9, lr=[0.1, -0.1])
-    with pytest.raises(ValueError, match=r"run_linear takes one lr, got \[0.1, 0.2\]; use sweep_linear"):
-        ml.run_linear(X1, Y1, "ngd", 9, lr=[0.1, 0.2])
-    with pytest.raises(
-        ValueError, match=r"run_linear takes one lr, got array\(\[0.1, 0.2\]\); use sweep_linear"
-    ):
-        ml.run_linear(X1, Y1, "ngd", 9, lr=np.array([0.1, 0.2]))
-    with pytest.raises(ValueError, match=r"run_linear takes one seed, got \[1, 2\]; use sweep_linear"):
-        ml.run_linear(X1, Y1, "ngd", 9, seed=[1, 2])
-    with pytest.raises(
-        ValueError, match="run_linear makes one run, but X or w0 asks for 2; use sweep_linear"
-    ):
-        ml.run_linear(np.stack([X1, X1]), np.stack([Y1, Y1]), "ngd", 9)
-    with pytest.raises(
-        ValueError, match=r"X \(2, 12, 4\) and y \(12,\) do not match; y needs shape \(2, 12\)"
-    ):
-        ml.sweep_linear(np.stack([X1, X1]), Y1, "ngd", 9)
-
-
 def test_every_method_of_the_table_is_tested() -> None:
     tested = {row.run[0] for row in RUNNABLE if row.run} | set(OTHERS) | {"sgd", "certified", *OF_MATRICES}
     assert set(METHODS) <= tested, f"add {sorted(set(METHODS) - tested)} to tests/optimizers.py or to OTHERS"
-
-
-# ---- what the theory says
-
-
-def first_below(run: ml.Run, gamma: float, gap: float) -> float:
-    below = np.flatnonzero(gamma - run.margin <= gap)
-    return float(run.steps[below[0]]) if len(below) else math.inf
-
-
-@pytest.mark.parametrize("lr", [0.3, 1.0])
-def test_ngd_on_dataset_1_has_its_attractor(lr: float) -> None:
-    """``w_1 = lr gamma t`` exactly, and ``w_2 -> log 2 / (2 sqrt(1 - gamma^2))``: the direction error is of order 1/t."""
-    gamma = 0.1
-    d1 = ml.datasets.dataset_1(gamma)
-    run = ml.run_linear(d1.X, d1.y, "ngd", 2000, lr=lr)
-    np.testing.assert_allclose(run.w[:, 0], lr * gamma * run.steps, rtol=1e-12)
-    limit = math.log(2) / (2 * math.sqrt(1 - gamma**2))
-    np.testing.assert_allclose(run.w[run.steps > 300, 1], limit, rtol=1e-12)
-    late = run.steps > 500
-    slope = np.polyfit(np.log(run.steps[late]), np.log(gamma - run.margin[late]), 1)[0]
-    assert slope == pytest.approx(-1, abs=0.02)
-
-
-def test_gd_on_dataset_1_is_logarithmic() -> None:
-    """At NGD's attractor ``L = (2 sqrt(2) / 3) exp(-gamma w_1)``, so ``w_1 = log(1 + gamma^2 (2 sqrt(2) / 3) t) / gamma``."""
-    d1 = ml.datasets.dataset_1()
-    run = ml.run_linear(d1.X, d1.y, "gd", 4000, lr=1.0, record=[1000, 4000])
-    np.testing.assert_allclose(run.w[:, 0], np.log1p(0.01 * math.sqrt(8) / 3 * run.steps) / 0.1, rtol=1e-3)
-    np.testing.assert_allclose(run.w[:, 1], math.log(2) / (2 * math.sqrt(0.99)), rtol=1e-9)
-
-
-def test_dual_acceleration_has_its_certificate_and_rate() -> None:
-    """``q_min >= gamma* ||w|| - log n`` and gap ``<= 4 log n / (gamma* t (t + 3))`` at every step."""
-    data_ = ml.datasets.prescribed_support(4, n=30, gamma=0.15, seed=1)
-    assert data_.margin
-    run = ml.run_linear(data_.X, data_.y, "dual", 2000, record="all")
-    t = run.steps[1:]
-    q_min, norm = (run.w[1:] @ data_.Z.T).min(1), run.norm[1:]
-    assert (q_min >= data_.margin * norm - math.log(30) - 1e-9).all()
-    assert (data_.margin - run.margin[1:] <= 4 * math.log(30) / (data_.margin * t * (t + 3))).all()
-
-
-@pytest.mark.parametrize(
-    ("radii", "measured"), [(ml.optim.exponential_radii(1.2), 112), (ml.optim.polynomial_radii(1.2), 142)]
-)
-def test_prgd_on_dataset_i_over_20_seeds(radii: Any, measured: int) -> None:
-    """The paper reports 106 (exp) and 142 (poly) iterations to a gap of 1e-6."""
-    sets = [ml.datasets.dataset_i(seed) for seed in range(20)]
-    X, y = np.stack([s.X for s in sets]), np.stack([s.y for s in sets])
-    gamma = sets[0].margin
-    assert gamma
-    runs = ml.sweep_linear(X, y, "prgd", 400, radii=radii, record="all")
-    median = float(np.median([first_below(run, gamma, 1e-6) for run in runs]))
-    assert 60 <= median <= 200
-    assert median == pytest.approx(measured, abs=15)
-
-
-def test_prgd_on_dataset_1_converges_at_the_rate_of_its_radius() -> None:
-    """Gap ``~ 1 / R``: with radii growing by 1.2 every 5 iterations the log of the gap falls by log(1.2)/5 an iteration."""
-    d1 = ml.datasets.dataset_1()
-    run = ml.run_linear(d1.X, d1.y, "prgd", 400, record="all")
-    gap = 0.1 - run.margin[4::5]  # one phase of the cycles
-    steps = run.steps[4::5]
-    seen = (gap > 1e-13) & (gap < 1e-3)
-    assert seen.sum() > 20
-    slope = np.polyfit(steps[seen], np.log(gap[seen]), 1)[0]
-    assert -slope == pytest.approx(math.log(1.2) / 5, rel=0.05)
