@@ -16,6 +16,9 @@ from margin_lab.widgets import InteractiveFigure
 
 torch.set_num_threads(1)
 
+# A failed assertion of a helper shows its values, as one in a test does.
+pytest.register_assert_rewrite("hard_margin_checks", "walks", "widget_checks")
+
 # The same examples on every machine and in every run; a slow machine is not a failure.
 settings.register_profile(
     "margin_lab",
