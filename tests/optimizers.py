@@ -1,7 +1,7 @@
 """The one table of optimizers: what they take, what they refuse and in which words, and what they must equal.
 
 A new optimizer is one row here and one trajectory in ``reference.py``; the generic tests of ``test_optim.py``,
-``test_runs.py`` and ``test_gpu.py`` then run on it.
+``test_optim_errors.py``, ``test_runs.py``, ``test_sweeps.py`` and ``test_gpu.py`` then run on it.
 """
 
 from __future__ import annotations
