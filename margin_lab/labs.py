@@ -49,7 +49,8 @@ class Lab:
         name: of the lab and of its file, ``lab_name_full.json``.
         quick, full: parameters by name, the same names in both: JSON-able values.
         scale: "quick" or "full"; default the environment's ``MARGIN_LAB_SCALE``, or "quick".
-        device: where the study computes, "auto" for CUDA where there is one; recorded, and at ``lab.device``.
+        device: where the study computes: it is recorded, and handed on by the study itself, as ``lab.device``. "auto" for CUDA
+            where there is one; the book's labs are small, and stay on the CPU.
         notebook: for the recorded command; default the one here called ``13x_name.ipynb``, or ``name.ipynb``.
         folder: of the recorded files. work: folder in which the cases of a full run are kept until it ends.
 
@@ -67,7 +68,7 @@ class Lab:
         quick: Mapping[str, Any],
         full: Mapping[str, Any],
         scale: str | None = None,
-        device: str = "auto",
+        device: str = "cpu",
         notebook: str | None = None,
         folder: str | os.PathLike[str] = "_static/recorded",
         work: str | os.PathLike[str] = "../_build/labs",
