@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,24 @@ import torch
 from margin_lab.intervals import interval, paired
 from margin_lab.labs import VARIABLE, Lab, column
 
+BOOK = Path(__file__).resolve().parent.parent / "book"
 CALLS: list[int] = []
+
+
+def declared() -> dict[str, dict[str, Any]]:
+    """Name and full parameters of every lab in the book, as the notebooks' parameter cells make them."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def stand_in(name: str, *, full: dict[str, Any], **others: Any) -> None:
+        found[name] = json.loads(json.dumps(full))
+
+    for path in BOOK.glob("13*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = ["\n" + "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        (cell,) = [source for source in code if "\nlab = ml.labs.Lab(" in source]
+        end = cell.index("\n)", cell.index("\nlab = ml.labs.Lab(")) + 2
+        exec(cell[:end], {"np": np, "ml": SimpleNamespace(labs=SimpleNamespace(Lab=stand_in))})
+    return found
 
 
 def square(x: int, shift: float) -> dict[str, Any]:
@@ -66,6 +84,16 @@ def test_the_scale_comes_from_the_environment(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(VARIABLE, "huge")
     with pytest.raises(ValueError, match="scale must be"):
         Lab("x", quick={}, full={})
+
+
+def test_every_lab_is_recorded_with_the_parameters_of_its_notebook() -> None:
+    labs = declared()
+    assert len(labs) == 7
+    recorded = {name: BOOK / f"_static/recorded/lab_{name}_full.json" for name in labs}
+    found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in recorded.items()}
+    assert {name: content["parameters"] for name, content in found.items()} == labs
+    commits = {name: content["provenance"]["commit"] for name, content in found.items()}
+    assert not [name for name, commit in commits.items() if "with changes" in commit]
 
 
 def test_bad_use_is_said(tmp_path: Path) -> None:
