@@ -143,7 +143,7 @@ class Lab:
         recorded = self.recorded()
         if recorded is None:
             return f"Not recorded yet: run this notebook with `{VARIABLE}=full` to make `{self.file.name}`."
-        return sentence(recorded["provenance"])
+        return sentence({**recorded["provenance"], "seed": None})  # a lab's seeds are among its parameters
 
     def _write(self) -> None:
         commits = ", ".join(sorted(str(c) for c in self._commits)) or None

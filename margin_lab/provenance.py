@@ -38,13 +38,14 @@ def provenance(
 def sentence(p: dict[str, Any], seconds: float | None = None) -> str:
     """One sentence on where numbers come from and how old they are; ``seconds``, if other than those of ``p``."""
     age = (dt.datetime.now(dt.UTC).date() - dt.date.fromisoformat(p["date"])).days
-    old = {0: "today", 1: "yesterday"}.get(age, f"{age} days ago")
+    old = {0: "the day", 1: "the day before"}.get(age, f"{age} days before")
     minutes = (p["seconds"] if seconds is None else seconds) / 60
     versions = ", ".join(f"{package} {version}" for package, version in p["versions"].items())
+    seed = "" if p["seed"] is None else f"seed {p['seed']}, "
     threads = f"{p['threads']} thread{'s' if p['threads'] > 1 else ''}"
     return (
-        f"Recorded on {p['date']} ({old}, as this page was built) by `{p['command']}`: {minutes:.0f} minutes on "
-        f"{p['machine']} with {threads}; seed {p['seed']}, Python {p['python']}, {versions}; "
+        f"Recorded on {p['date']}, {old} this page was built, by `{p['command']}`: {minutes:.0f} minutes on "
+        f"{p['machine']} with {threads}; {seed}Python {p['python']}, {versions}; "
         f"repository at {p['commit'] or 'an unknown commit'}."
     )
 

@@ -1,4 +1,4 @@
-"""Recorded runs: what is too long to run while a page is built is run once, and its numbers kept with where they came from.
+"""Recorded runs: what is too long to run while a page is built is run once, and its numbers kept with where they came from::
 
     python -m margin_lab.record mnist_cnn --scale cpu --device auto
 
