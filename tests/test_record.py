@@ -78,7 +78,7 @@ def test_where_the_numbers_come_from(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert set(p["versions"]) == {"torch", "numpy", "scikit-learn"} and p["seconds"] > 0
     found = recorder.load("cifar_vgg16", ("paper", "quick"), tmp_path)
     assert found is not None and recorder.load("cifar_vgg16", ("paper",), tmp_path) is None
-    assert f"Recorded on {p['date']} (today" in found.says() and p["command"] in found.says()
+    assert f"Recorded on {p['date']}, the day this page was built, by `{p['command']}`" in found.says()
     run = found.runs["loss_based"]
     assert run.degree == 14 and len(run.layer_norms) == 14 and np.isfinite(run.layer_margin).all()
 
