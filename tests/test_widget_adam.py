@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Widget, assert_frames_equal
-from widget_checks import check_reset, check_telephone
+from widget_checks import check_drag, check_reset, check_telephone
 
 import margin_lab as ml
 from margin_lab.widgets.adam import LR, RECORD, STEPS, Z, adam, compute
@@ -98,10 +98,7 @@ def test_first_picture_and_reset(widget: Widget, figure: InteractiveFigure) -> N
 
 @pytest.mark.browser
 def test_mouse(widget: Widget) -> None:
-    before = {panel: widget.paths(panel) for panel in PANELS}
-    widget.drag("eps", 0.75, 0.2)
-    assert widget.state().setting["eps"] <= 1e-10
-    assert all(widget.paths(panel) != before[panel] for panel in PANELS)
+    assert check_drag(widget, "eps", 0.75, 0.2, PANELS) <= 1e-10
     assert_drawn_as_computed(widget)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from browser import Watched, Widget, assert_frames_equal
-from widget_checks import check_reset, check_telephone
+from widget_checks import check_drag, check_reset, check_telephone
 from widget_toys import write_page
 
 import margin_lab as ml
@@ -192,9 +192,7 @@ def test_first_picture_and_reset(widget: Widget, figure: InteractiveFigure) -> N
 @pytest.mark.browser
 def test_mouse(widget: Widget) -> None:
     for name, ends in (("scale", (0.2, 0.9)), ("lr", (0.4, 0.1))):
-        before = {panel: widget.paths(panel) for panel in PANELS}
-        widget.drag(name, *ends)
-        assert all(widget.paths(panel) != before[panel] for panel in PANELS)
+        check_drag(widget, name, *ends, PANELS)
         assert_drawn_as_computed(widget)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Widget, assert_frames_equal
-from widget_checks import check_reset, check_telephone
+from widget_checks import check_drag, check_reset, check_telephone
 
 import margin_lab as ml
 from margin_lab.lexicographic import (
@@ -134,10 +134,7 @@ def test_first_picture_and_reset(widget: Widget, figure: InteractiveFigure) -> N
 
 @pytest.mark.browser
 def test_mouse_and_keyboard(widget: Widget) -> None:
-    before = {panel: widget.paths(panel) for panel in PANELS}
-    widget.drag("rho", 0.3, 0.9)
-    assert widget.state().setting["rho"] > 100
-    assert all(widget.paths(panel) != before[panel] for panel in PANELS)
+    assert check_drag(widget, "rho", 0.3, 0.9, PANELS) > 100
     assert_drawn_as_computed(widget)
     widget.press("rho", "Home")
     walked = []

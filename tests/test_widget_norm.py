@@ -12,7 +12,7 @@ import torch
 from browser import Widget, assert_frames_equal
 from hypothesis import given
 from hypothesis import strategies as st
-from widget_checks import check_telephone
+from widget_checks import check_drag, check_telephone
 
 import margin_lab as ml
 from margin_lab.norms import get_norm, weighted
@@ -194,10 +194,7 @@ def test_first_picture_and_reset(widget: Widget) -> None:
 
 @pytest.mark.browser
 def test_mouse(widget: Widget) -> None:
-    before = {panel: widget.paths(panel) for panel in PANELS}
-    widget.drag("position", 0.02, 0.7)
-    assert widget.state().setting["position"] in (0.6, 0.7, 0.8)
-    assert all(widget.paths(panel) != before[panel] for panel in PANELS)
+    assert check_drag(widget, "position", 0.02, 0.7, PANELS) in (0.6, 0.7, 0.8)
     assert_drawn_as_computed(widget)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Widget, assert_frames_equal
-from widget_checks import check_reset, check_telephone
+from widget_checks import check_drag, check_reset, check_telephone
 
 import margin_lab as ml
 from margin_lab import datasets
@@ -202,10 +202,7 @@ def test_first_picture_and_reset(widget: Widget, figure: InteractiveFigure) -> N
 
 @pytest.mark.browser
 def test_mouse_and_keyboard(widget: Widget) -> None:
-    before = {panel: widget.paths(panel) for panel in ("gap", "radius", "distance")}
-    widget.drag("c", 0.5, 0.02)
-    assert widget.state().setting["c"] == 0.1
-    assert all(widget.paths(panel) != paths for panel, paths in before.items())
+    assert check_drag(widget, "c", 0.5, 0.02, ("gap", "radius", "distance")) == 0.1
     assert_drawn_as_computed(widget)
     walked = []
     for _ in range(3):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Widget, assert_frames_equal
-from widget_checks import check_reset, check_telephone
+from widget_checks import check_drag, check_reset, check_telephone
 
 import margin_lab as ml
 from margin_lab import datasets
@@ -119,10 +119,7 @@ def test_first_picture_and_reset(widget: Widget, figure: InteractiveFigure) -> N
 
 @pytest.mark.browser
 def test_mouse(widget: Widget) -> None:
-    before = {panel: widget.paths(panel) for panel in PANELS}
-    widget.drag("lr", 0.4, 0.1)
-    assert widget.state().setting["lr"] < 0.3
-    assert all(widget.paths(panel) != before[panel] for panel in PANELS)
+    assert check_drag(widget, "lr", 0.4, 0.1, PANELS) < 0.3
     assert_drawn_as_computed(widget)
 
 

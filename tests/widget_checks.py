@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ def check_reset(widget: Widget, figure: InteractiveFigure, slider: str, panel: s
     widget.root.get_by_role("button", name="Reset").click()
     assert widget.state().setting == figure.default
     assert widget.paths(panel) == before
+
+
+def check_drag(widget: Widget, slider: str, start: float, end: float, panels: Iterable[str]) -> Any:
+    """The mouse drags the slider between two shares of its length, and all panels change; return its value."""
+    before = {panel: widget.paths(panel) for panel in panels}
+    widget.drag(slider, start, end)
+    assert all(widget.paths(panel) != paths for panel, paths in before.items())
+    return widget.state().setting[slider]
 
 
 def check_telephone(
