@@ -81,7 +81,8 @@ class Lab:
         self.parameters = _plain(dict(quick if self.scale == "quick" else full), "parameters")
         self.device = compute_device(device, torch.device("cpu"))
         self.file = Path(folder) / f"lab_{name}_full.json"
-        self._notebook, self._work = notebook, Path(work) / name
+        here = sorted(path.name for path in Path().glob(f"13*_{name}.ipynb"))
+        self._notebook, self._work = notebook or (*here, f"{name}.ipynb")[0], Path(work) / name
         self._start = dt.datetime.now(dt.UTC)
         self._measured: dict[str, list[Row]] = {}
         self._seconds = 0.0
@@ -104,7 +105,7 @@ class Lab:
         Raises:
             ValueError: a result that is not JSON: use numbers, lists, texts, None; no NaN or infinity.
         """
-        rows = []
+        rows, commit = [], commit_here(self._notebook) if self.scale == "full" else None
         for case in progress(cases, self.name):
             case = _plain(case, "case")
             file = self._kept(study, case) if self.scale == "full" else None
@@ -113,7 +114,7 @@ class Lab:
             else:
                 began = time.monotonic()
                 row = {**case, **_plain(dict(study(**case)), f"the result of {study.__name__}")}
-                kept = {"row": row, "seconds": time.monotonic() - began, "commit": commit_here()}
+                kept = {"row": row, "seconds": time.monotonic() - began, "commit": commit}
                 if file is not None:
                     write_json(file, kept)
             rows.append(kept["row"])
@@ -147,18 +148,15 @@ class Lab:
 
     def _write(self) -> None:
         commits = ", ".join(sorted(str(c) for c in self._commits)) or None
+        command = f"{VARIABLE}=full jupyter execute {self._notebook}"
         content = {
             "name": f"lab_{self.name}",
             "scale": self.scale,
             "parameters": self.parameters,
-            "provenance": provenance(self._command(), self.device, self._start, self._seconds, commits),
+            "provenance": provenance(command, self.device, self._start, self._seconds, commits),
             "results": self._measured,
         }
         write_json(self.file, content)
-
-    def _command(self) -> str:
-        found = sorted(path.name for path in Path().glob(f"13*_{self.name}.ipynb"))
-        return f"{VARIABLE}=full jupyter execute {self._notebook or (*found, f'{self.name}.ipynb')[0]}"
 
     def _kept(self, study: Callable[..., Any], case: Row) -> Path:
         text = json.dumps([inspect.getsource(study), self.parameters, case, str(self.device)], sort_keys=True)

@@ -58,8 +58,11 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
-def commit_here() -> str | None:
-    """The commit of the repository that this package is in, marked where it has changes; None outside of one."""
+def commit_here(*also: str | os.PathLike[str]) -> str | None:
+    """The commit of the repository that this package is in; None outside of one.
+
+    It is marked where the package has changes, or one of the files and folders in ``also`` that numbers depend on, too.
+    """
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
@@ -68,13 +71,10 @@ def commit_here() -> str | None:
 
     try:
         commit = git("rev-parse", "--short", "HEAD")
-        return (
-            f"{commit}, with changes"
-            if commit and git("status", "--porcelain", "--", str(here))
-            else commit or None
-        )
+        changed = any(git("status", "--porcelain", "--", str(Path(p).resolve())) for p in (here, *also))
     except OSError:
         return None
+    return f"{commit}, with changes" if commit and changed else commit or None
 
 
 def _processor() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from margin_lab import provenance
 from margin_lab.intervals import interval, paired
 from margin_lab.labs import VARIABLE, Lab, column
 
@@ -94,6 +96,27 @@ def test_every_lab_is_recorded_with_the_parameters_of_its_notebook() -> None:
     assert {name: content["parameters"] for name, content in found.items()} == labs
     commits = {name: content["provenance"]["commit"] for name, content in found.items()}
     assert not [name for name, commit in commits.items() if "with changes" in commit]
+
+
+def test_the_commit_is_marked_where_what_numbers_depend_on_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, notebook = tmp_path / "margin_lab/module.py", tmp_path / "book/study.ipynb"
+    for file in (package, notebook):
+        file.parent.mkdir()
+        file.write_text("first")
+    monkeypatch.setattr(provenance, "__file__", str(package))
+    assert provenance.commit_here(notebook) is None, "no repository"
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    clean = provenance.commit_here(notebook)
+    assert clean is not None and "with changes" not in clean
+    notebook.write_text("second")
+    assert provenance.commit_here() == clean
+    assert provenance.commit_here(notebook) == f"{clean}, with changes"
+    package.write_text("second")
+    assert provenance.commit_here() == f"{clean}, with changes"
 
 
 def test_bad_use_is_said(tmp_path: Path) -> None:
