@@ -26,7 +26,7 @@ import torch
 from contestants import KINDS, METHODS, TARGETS
 
 import margin_lab as ml
-from margin_lab.provenance import commit_here, write_json
+from margin_lab.book.recordings.provenance import commit_here, write_json
 
 SIZES = (
     (50, 10),

@@ -12,7 +12,7 @@ from browser import Watched, Widget, open_browser
 from hypothesis import HealthCheck, settings
 from widget_toys import write_page
 
-from margin_lab.widgets import InteractiveFigure
+from margin_lab.book.widgets import InteractiveFigure
 
 torch.set_num_threads(1)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from training_runs import DATA, OPTIMIZERS, X_TEST, net, train
 
-from margin_lab.runs.training_result import COLUMNS, Training
+from margin_lab.runs.training.result import COLUMNS, Training
 
 
 def same(a: Training, b: Training) -> None:

@@ -11,7 +11,7 @@ import torch
 from training_runs import X, Y, net, train
 
 import margin_lab as ml
-from margin_lab.runs.objective import Objective
+from margin_lab.runs.training.objective import Objective
 
 FITTED = train(60)
 

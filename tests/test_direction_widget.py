@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import margin_lab as ml
-from margin_lab.widgets.direction import _DATA, compute, direction, margins
+from margin_lab.book.widgets.direction import _DATA, compute, direction, margins
 
 
 @pytest.mark.parametrize("data", list(_DATA))

@@ -33,7 +33,7 @@ def test_public_names_exist() -> None:
         "margin_lab.optim",
         "margin_lab.datasets",
         "margin_lab.runs",
-        "margin_lab.plots",
+        "margin_lab.book.plots",
     ):
         module = import_module(package)
         assert len(set(module.__all__)) == len(module.__all__)

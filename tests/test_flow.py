@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import margin_lab as ml
-from margin_lab.flow import linear_flow, log_time_flow, predicted_residual
+from margin_lab.theory.flows.log_time import linear_flow, log_time_flow, predicted_residual
 
 FAR = 100 * math.log(10)  # log t at t = 1e100
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from margin_lab.hat import MexicanHat, valley_law
+from margin_lab.theory.flows.mexican_hat import MexicanHat, valley_law
 
 # (c, turns): log10 log rho, log10(1 - gamma), from the derivation's own integration with L = 2, S = 1.5, psi = 1e-3
 TURNS = {

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import margin_lab as ml
-from margin_lab.homogeneous import HomogeneousModel
-from margin_lab.kkt import kernel_support_vectors, residuals, reversed_bregman
+from margin_lab.theory.constraints import HomogeneousModel
+from margin_lab.theory.kkt.conditions import kernel_support_vectors, residuals, reversed_bregman
 
 NORMS = ["l1", "l2", "linf", 3, "modular"]
 

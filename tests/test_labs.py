@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from margin_lab import provenance
-from margin_lab.intervals import interval, paired
-from margin_lab.labs import VARIABLE, Lab, column
+from margin_lab.book.intervals import interval, paired
+from margin_lab.book.labs import VARIABLE, Lab, column
+from margin_lab.book.recordings import provenance
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 CALLS: list[int] = []

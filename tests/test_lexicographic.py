@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import margin_lab as ml
-from margin_lab.lexicographic import constrained_path, lexicographic_margin, regularization_path
+from margin_lab.theory.lexicographic import constrained_path, lexicographic_margin, regularization_path
 
 INTERVAL = np.array([[1.0, 0.0], [1.5, 1.0], [2.0, -1.0]])
 TWO_TIES = np.array([[1, 0, 0], [1.5, 1, 0], [2, -1, 0], [3, 0, 1], [3.5, 0, -1]], dtype=float)

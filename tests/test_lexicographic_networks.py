@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import margin_lab as ml
-from margin_lab.lexicographic import (
+from margin_lab.theory.lexicographic import (
     BlindTo,
     DiagonalNet,
     Ensemble,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import margin_lab as ml
-from margin_lab.homogeneity import trained_parameters
-from margin_lab.margins import linear_margin
+from margin_lab.margins.normalized import linear_margin
+from margin_lab.models.homogeneity import trained_parameters
 from margin_lab.norms import get_norm
 
 NORMS = ["l1", "l2", "linf", 3]

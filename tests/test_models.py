@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import margin_lab as ml
-from margin_lab.homogeneity import effective_degree, homogeneity_degree
 from margin_lab.losses import sample_margins
 from margin_lab.models import ACTIVATIONS, MLP, Activation, check_homogeneity
+from margin_lab.models.homogeneity import effective_degree, homogeneity_degree
 
 HOMOGENEOUS = [name for name, a in ACTIVATIONS.items() if a.degree is not None]
 OTHERS = [name for name, a in ACTIVATIONS.items() if a.degree is None]

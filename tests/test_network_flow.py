@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import margin_lab as ml
-from margin_lab.flow import network_flow
-from margin_lab.growth import lemma_5_1, norm_gradient, smoothed_growth, theorem_3_1
-from margin_lab.homogeneous import HomogeneousModel
-from margin_lab.layer_margins import layer_margin, log_layer_product, smoothed_layer_margin
-from margin_lab.steepest_flow import SteepestFlow, steepest_flow
+from margin_lab.margins.layers import layer_margin, log_layer_product, smoothed_layer_margin
+from margin_lab.theory.constraints import HomogeneousModel
+from margin_lab.theory.flows.log_time import network_flow
+from margin_lab.theory.flows.monotonicity import lemma_5_1, norm_gradient, smoothed_growth, theorem_3_1
+from margin_lab.theory.flows.steepest import SteepestFlow, steepest_flow
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(8, 3))

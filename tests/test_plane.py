@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from margin_lab import plots
-from margin_lab.plots.plane import clip
+from margin_lab.book.plots.plane import clip
 
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 

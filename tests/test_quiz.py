@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from margin_lab.quiz import Question, Quiz
+from margin_lab.book.quiz import Question, Quiz
 
 GOOD = {"ask": "Dual of $\\ell_1$?", "right": {"ℓ∞": "Yes."}, "wrong": {"ℓ2": "No, `a < b`.", "ℓ1": "No."}}
 

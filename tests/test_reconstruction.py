@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import margin_lab as ml
-from margin_lab.reconstruction import (
+from margin_lab.theory.flows.steepest import steepest_flow
+from margin_lab.theory.kkt.reconstruction import (
     alternating,
     best_cosines,
     misalignment,
@@ -15,7 +16,6 @@ from margin_lab.reconstruction import (
     reconstruct,
     span_share,
 )
-from margin_lab.steepest_flow import steepest_flow
 
 N, D, WIDTH = 6, 16, 80
 

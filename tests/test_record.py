@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from margin_lab import record as recorder
-from margin_lab.recordings import RECORDINGS
+from margin_lab.book.recordings import recorder
+from margin_lab.book.recordings.images import RECORDINGS
 
 RECORDED = Path(__file__).resolve().parent.parent / "book/_static/recorded"
 
@@ -32,7 +32,9 @@ def start(folder: Path) -> Any:
     """The recording in a process of its own, forked by a server that imports torch only once."""
     context = multiprocessing.get_context("forkserver")
     # the latter two are imported at the first optimizer step and the first data
-    context.set_forkserver_preload(["margin_lab.record", "torch._dynamo", "sklearn.datasets"])
+    context.set_forkserver_preload(
+        ["margin_lab.book.recordings.recorder", "torch._dynamo", "sklearn.datasets"]
+    )
     folders = (folder, folder / "checkpoints", 0.0)
     process = context.Process(target=recorder.record, args=("mnist_cnn", "quick", "cpu", *folders))
     process.start()

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import margin_lab as ml
-from margin_lab.recordings import RECORDINGS
-from margin_lab.robust_lengths import Length, train_lengths
+from margin_lab.book.recordings.images import RECORDINGS
+from margin_lab.book.recordings.robust_lengths import Length, train_lengths
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,13 @@ import torch
 from scipy.optimize import minimize, nnls
 
 import margin_lab as ml
-from margin_lab.robustness import certified_radius, margin_in_ball, robust_accuracy, smallest_perturbation
-from margin_lab.robustness.projection import project
+from margin_lab.theory.robustness import (
+    certified_radius,
+    margin_in_ball,
+    robust_accuracy,
+    smallest_perturbation,
+)
+from margin_lab.theory.robustness.projection import project
 
 # Carlini and Wagner's attack in a second; its default takes ten times as long.
 QUICK = dict(steps=200, searches=6, lr=0.03)

@@ -6,7 +6,7 @@ import pytest
 from browser import Watched
 from built_site import PAGES, SITE
 
-from margin_lab.quiz import Question, Quiz
+from margin_lab.book.quiz import Question, Quiz
 
 pytestmark = [
     pytest.mark.browser,

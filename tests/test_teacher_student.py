@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import margin_lab as ml
-from margin_lab.record import record
-from margin_lab.teacher_student import ALGORITHMS, TeacherStudent
+from margin_lab.book.recordings.recorder import record
+from margin_lab.book.recordings.teacher_student import ALGORITHMS, TeacherStudent
 
 
 def test_teacher_data() -> None:
@@ -70,7 +70,7 @@ def test_each_algorithm_steps_in_its_norm(name: str) -> None:
 
 def test_recording(tmp_path: Path) -> None:
     file = record("teacher_student", "quick", "cpu", tmp_path, tmp_path / "checkpoints")
-    content = ml.record.load("teacher_student", ("quick",), tmp_path)
+    content = ml.recordings.load("teacher_student", ("quick",), tmp_path)
     assert content is not None and file.exists()
     assert len(content.content["results"]) == 6
     assert {row["algorithm"] for row in content.content["results"]} == set(ALGORITHMS)

@@ -11,7 +11,7 @@ import torch
 from training_runs import DATA, X_TEST, X, Y, net, train
 
 import margin_lab as ml
-from margin_lab.runs.training_result import Training
+from margin_lab.runs.training.result import Training
 
 
 def test_records_and_snapshots() -> None:

@@ -11,8 +11,8 @@ from browser import Widget, assert_frames_equal
 from widget_checks import check_drag, check_reset, check_telephone
 
 import margin_lab as ml
-from margin_lab.widgets.adam import LR, RECORD, STEPS, Z, adam, compute
-from margin_lab.widgets.base import MAX_GRID, InteractiveFigure
+from margin_lab.book.widgets.adam import LR, RECORD, STEPS, Z, adam, compute
+from margin_lab.book.widgets.framework.figure import MAX_GRID, InteractiveFigure
 
 PANELS = ("direction", "loss", "step")
 DEFAULT = {"eps": 1e-4, "memory": 10, "beta1": "0.9"}

@@ -14,10 +14,11 @@ import pytest
 from widget_toys import sphinx_extension, toy, toy_frames
 
 import margin_lab as ml
-from margin_lab.widgets import Axis, Choice, InteractiveFigure, Panel, Series, Slider, front_end
-from margin_lab.widgets.base import MAX_GRID, STATIC_FLAG
-from margin_lab.widgets.live import respond
-from margin_lab.widgets.pack import pack
+from margin_lab.book.widgets import Axis, Choice, InteractiveFigure, Panel, Series, Slider
+from margin_lab.book.widgets.framework import front_end
+from margin_lab.book.widgets.framework.figure import MAX_GRID, STATIC_FLAG
+from margin_lab.book.widgets.framework.live import respond
+from margin_lab.book.widgets.framework.pack import pack
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PANEL = Panel("p", "P", Axis("x"), Axis("y"), (Series("s", "s", "#000000"),))

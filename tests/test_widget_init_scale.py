@@ -14,11 +14,21 @@ from widget_checks import check_drag, check_reset, check_telephone
 from widget_toys import write_page
 
 import margin_lab as ml
-from margin_lab.widgets import two_layer
-from margin_lab.widgets.base import MAX_GRID, InteractiveFigure
-from margin_lab.widgets.contours import level_curve, lines_in_window
-from margin_lab.widgets.init_scale import BEST, HALF, RECORD, STEPS, compute, init_scale
-from margin_lab.widgets.two_layer import AVERAGE, FALL, NEURONS, NORMS, carriers, outputs, ring, start, train
+from margin_lab.book.widgets import two_layer
+from margin_lab.book.widgets.framework.contours import level_curve, lines_in_window
+from margin_lab.book.widgets.framework.figure import MAX_GRID, InteractiveFigure
+from margin_lab.book.widgets.init_scale import BEST, HALF, RECORD, STEPS, compute, init_scale
+from margin_lab.book.widgets.two_layer import (
+    AVERAGE,
+    FALL,
+    NEURONS,
+    NORMS,
+    carriers,
+    outputs,
+    ring,
+    start,
+    train,
+)
 
 ALGORITHMS = ("gd", "coordinate", "sign")
 PANELS = ("boundary", "margins", "loss")

@@ -11,7 +11,9 @@ from browser import Widget, assert_frames_equal
 from widget_checks import check_drag, check_reset, check_telephone
 
 import margin_lab as ml
-from margin_lab.lexicographic import (
+from margin_lab.book.widgets.framework.figure import MAX_GRID, InteractiveFigure
+from margin_lab.book.widgets.lexicographic import EDGE, GRID, INTERVAL, compute, lexicographic
+from margin_lab.theory.lexicographic import (
     BlindTo,
     DiagonalNet,
     Ensemble,
@@ -20,8 +22,6 @@ from margin_lab.lexicographic import (
     network_path,
     third_level_path,
 )
-from margin_lab.widgets.base import MAX_GRID, InteractiveFigure
-from margin_lab.widgets.lexicographic import EDGE, GRID, INTERVAL, compute, lexicographic
 
 LINEAR = {"l1": (EDGE, "l1"), "linf": (INTERVAL, "linf"), "l2": (EDGE, "l2")}
 MODELS = (*LINEAR, "discarded", "needed", "third")

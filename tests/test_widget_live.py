@@ -13,13 +13,13 @@ from jupyter_lab import jupyter_lab, run_cells, write_notebook
 from widget_toys import toy_frames
 
 import margin_lab as ml
-from margin_lab.widgets.prgd import compute
+from margin_lab.book.widgets.prgd import compute
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("lab")]  # one Lab, on one worker
 
 SLOW = """
 import time
-from margin_lab.widgets import Axis, InteractiveFigure, Panel, Series, Slider
+from margin_lab.book.widgets import Axis, InteractiveFigure, Panel, Series, Slider
 calls = []
 def compute(settings):
     calls.append(settings[0]["a"])
@@ -137,7 +137,7 @@ def test_number_box_takes_any_value(prgd: Widget) -> None:
 @pytest.mark.parametrize(("name", "slider"), OTHERS.items())
 def test_every_widget_recomputes_any_value(lab: Watched, name: str, slider: str) -> None:
     widget = lab.widget(name)
-    shown = import_module(f"margin_lab.widgets.{name}")
+    shown = import_module(f"margin_lab.book.widgets.{name}")
     grid = next(c.values for c in getattr(shown, name)().controls if c.name == slider)
     for move in (lambda: widget.drag(slider, 0.5, 0.63), lambda: widget.press(slider, "ArrowLeft", times=3)):
         before = widget.state().setting[slider]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from widget_checks import check_drag, check_telephone
 
 import margin_lab as ml
+from margin_lab.book.widgets.framework.figure import MAX_GRID, InteractiveFigure
+from margin_lab.book.widgets.norm import LR, RECORD, STEPS, compute, nearest, norm, order
 from margin_lab.norms import get_norm, weighted
-from margin_lab.widgets.base import MAX_GRID, InteractiveFigure
-from margin_lab.widgets.norm import LR, RECORD, STEPS, compute, nearest, norm, order
 
 POINTS = [[0.6, 2.1], [2, -0.2], [1.8, 0.8], [1.3, 1.7], [2, 2], [1, 2.6], [1.7, 2.4]]
 DATA = {

@@ -13,9 +13,9 @@ from widget_checks import check_drag, check_reset, check_telephone
 
 import margin_lab as ml
 from margin_lab import datasets
+from margin_lab.book.widgets.framework.figure import MAX_GRID, InteractiveFigure
+from margin_lab.book.widgets.radius import CAP, PAIRS, RECORD, WARMUP, compute, radius
 from margin_lab.optim import exponential_radii
-from margin_lab.widgets.base import MAX_GRID, InteractiveFigure
-from margin_lab.widgets.radius import CAP, PAIRS, RECORD, WARMUP, compute, radius
 
 DATA = {
     "spanning": lambda: datasets.prescribed_support(5),

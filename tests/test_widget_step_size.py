@@ -12,8 +12,8 @@ from widget_checks import check_drag, check_reset, check_telephone
 
 import margin_lab as ml
 from margin_lab import datasets
-from margin_lab.widgets.base import MAX_GRID, InteractiveFigure
-from margin_lab.widgets.step_size import RECORD, STEPS, compute, step_size
+from margin_lab.book.widgets.framework.figure import MAX_GRID, InteractiveFigure
+from margin_lab.book.widgets.step_size import RECORD, STEPS, compute, step_size
 
 DATA = {
     "dataset_1": datasets.dataset_1,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 import margin_lab as ml
-from margin_lab.runs.training_result import Training
+from margin_lab.runs.training.result import Training
 
 DATA = ml.datasets.digits(n=80)
 X, Y = DATA.X - DATA.X.mean(0), DATA.y

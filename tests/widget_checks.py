@@ -9,7 +9,7 @@ from typing import Any
 from browser import Watched, Widget
 from widget_toys import write_page
 
-from margin_lab.widgets import InteractiveFigure
+from margin_lab.book.widgets import InteractiveFigure
 
 
 def last_value(figure: InteractiveFigure, slider: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.widgets import INK, Axis, Choice, InteractiveFigure, Panel, Rule, Series, Slider
+from margin_lab.book.widgets import INK, Axis, Choice, InteractiveFigure, Panel, Rule, Series, Slider
 
 ROOT = Path(__file__).resolve().parent.parent
 

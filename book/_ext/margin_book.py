@@ -8,8 +8,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from margin_lab.widgets import front_end
-from margin_lab.widgets.base import STATIC_FLAG
+from margin_lab.book.widgets.framework import front_end
+from margin_lab.book.widgets.framework.figure import STATIC_FLAG
 
 
 def _write_front_end(app: Sphinx) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from margin_lab.checks import as_tensor, choice, finite, positive, restore_like, signed_labels
+from margin_lab.hard_margins.binary import hard_margin
 from margin_lab.hard_margins.semidefinite import DUST, newton, semidefinite_program
 from margin_lab.hard_margins.solution import EPS, Bounds, HardMargin, NotSeparableError, unit_rows
 
@@ -141,8 +142,6 @@ def _restored(sol: HardMargin, dual: Tensor, weight: Tensor, dtype: torch.dtype,
 
 def _hard_margin(A: Tensor, norm: str, tol: float) -> HardMargin:
     """``max_{||W|| <= 1} min_c <A_c, W>`` for ``A [m, a, b]`` float64: w ``[a, b]`` and dual ``[m]`` as tensors."""
-    from margin_lab.hard_margins import hard_margin  # it is the solver here, and its module imports this one
-
     choice(norm, "norm", (*ENTRIES, *SINGULAR))
     positive(tol, "tol")
     ones = A.new_ones(len(A))

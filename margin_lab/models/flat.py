@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import finite
-from margin_lab.homogeneity import trained_parameters
+from margin_lab.models.homogeneity import trained_parameters
 from margin_lab.models.network import Network
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import as_tensor, choice, integer, positive
-from margin_lab.homogeneity import evaluating, homogeneity_degree
 from margin_lab.models.activations import Activation, get_activation
+from margin_lab.models.homogeneity import evaluating, homogeneity_degree
 
 BIASES = ("none", "first", "all")
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from margin_lab.homogeneity import trained_parameters
-from margin_lab.norms.base import Norm
+from margin_lab.models.homogeneity import trained_parameters
+from margin_lab.norms.base import Norm, norm_gradient
 from margin_lab.norms.modular import Modular, Shape
 from margin_lab.norms.spectral import Spectral, polar_factor
 from margin_lab.norms.vectors import L1, L2, LInf, Lp, Weighted
@@ -30,6 +30,7 @@ __all__ = [
     "Weighted",
     "get_norm",
     "modular",
+    "norm_gradient",
     "on_flat",
     "polar_factor",
     "weighted",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -36,3 +37,11 @@ class Norm:
         """Steepest descent's step ``Delta`` (Flavors of Margin, eq. 1): ``||Delta|| = ||g||_*``, ``<Delta, g> = -||g||_*^2``."""
         dual, direction = self.dual_and_direction(g)
         return dual[(..., None, None) if self.matrix else (..., None)] * direction
+
+
+def norm_gradient(norm: Norm, theta: Tensor) -> Tensor:
+    """A subgradient of the norm at ``theta [P]``: of dual norm 1, with ``<n, theta> = ||theta||``."""
+    at = theta.detach().requires_grad_()
+    with torch.enable_grad():
+        (n,) = torch.autograd.grad(norm(at), at)
+    return n

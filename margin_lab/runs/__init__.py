@@ -1,17 +1,16 @@
-"""Running optimizers on linear models and small networks: one run, or a batched sweep over all that can vary."""
+"""Running optimizers on linear models and networks: one run, or a batched sweep over all that can vary."""
 
-from margin_lab.runs.linear import run_linear, sweep_linear
-from margin_lab.runs.methods import METHODS, Method
-from margin_lab.runs.network import run_network, sweep_network
-from margin_lab.runs.network_result import NetworkSweep
-from margin_lab.runs.result import Run, Sweep
-from margin_lab.runs.training import train_network
-from margin_lab.runs.training_result import Snapshot, Training
+from margin_lab.runs.linear import Run, Sweep, run_linear, sweep_linear
+from margin_lab.runs.method import Method, Option
+from margin_lab.runs.methods import METHODS
+from margin_lab.runs.networks import NetworkSweep, run_network, sweep_network
+from margin_lab.runs.training import Snapshot, Training, train_network
 
 __all__ = [
     "METHODS",
     "Method",
     "NetworkSweep",
+    "Option",
     "Run",
     "Snapshot",
     "Sweep",

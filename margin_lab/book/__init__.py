@@ -1,0 +1,1 @@
+"""What the book's pages are made of: widgets, figures, quizzes, recorded runs. Nothing in the library below knows it."""

@@ -1,0 +1,86 @@
+"""The book's figure style, and the one way a figure is shown: with alt text, at book width."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from margin_lab.book.palette import COLORS, DASHES, LABELS
+from margin_lab.book.picture import inline_image, png
+from margin_lab.checks import choice
+
+# Book column: 7 in at 100 dots an inch is the width of the text; higher dpi keeps it sharp on dense screens.
+WIDTH = 7.0
+_DPI = 144
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "lines.linewidth": 1.8,
+    "figure.facecolor": "white",
+    "axes.formatter.limits": (-3, 4),
+}
+
+
+def figure(columns: int = 1, rows: int = 1, height: float = 3.0, **kwargs: Any) -> tuple[Any, Any]:
+    """Return ``(fig, axes)`` of book width in the book's style; ``axes`` is one Axes, or an array of them.
+
+    Args:
+        columns, rows: of panels. height: of one row, in inches. kwargs: passed to ``Figure.subplots``.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure as MplFigure
+
+    mpl.rcParams.update(_STYLE)
+    # a Figure of its own rather than pyplot's: nothing to close, nothing shown twice
+    fig = MplFigure(figsize=(WIDTH, height * rows), layout="constrained")
+    return fig, fig.subplots(rows, columns, **kwargs)
+
+
+def line(method: str, **kwargs: Any) -> dict[str, Any]:
+    """Keyword arguments of ``Axes.plot`` that draw a method in its own colour, dash and label.
+
+    Raises:
+        ValueError: an unknown method.
+    """
+    choice(method, "method", tuple(COLORS))
+    style: dict[str, Any] = {"color": COLORS[method], "label": LABELS[method]}
+    if method in DASHES:
+        style["dashes"] = DASHES[method]
+    return {**style, **kwargs}
+
+
+class Shown:
+    """A finished figure with its alt text; what a cell ends with.
+
+    Displays as an image with an ``alt`` attribute in the book, JupyterLab and Colab alike.
+    """
+
+    def __init__(self, fig: Any, alt: str):
+        if not alt.strip():
+            raise ValueError("a figure needs alt text: one or two sentences that say what it shows")
+        self.fig, self.alt = fig, " ".join(alt.split())
+
+    def png(self) -> bytes:
+        """The figure as PNG."""
+        return png(self.fig, _DPI)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        width = round(self.fig.get_figwidth() * 100)
+        image = inline_image(self.fig, self.alt, _DPI, "ml-figure", f"width:100%;max-width:{width}px")
+        return {"text/html": image, "text/plain": self.alt}
+
+
+def show(fig: Any, alt: str) -> Shown:
+    """End a cell with this: ``fig`` with the alt text that a reader who does not see it gets.
+
+    Raises:
+        ValueError: empty alt text.
+    """
+    return Shown(fig, alt)

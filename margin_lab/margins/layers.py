@@ -1,0 +1,121 @@
+"""Margins of multi-homogeneous networks: divided by the product of the layers' norms, each to its degree."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from margin_lab.checks import as_tensor, choice, finite
+from margin_lab.losses import LOSSES, inverse_link, log_loss, sample_margins
+from margin_lab.models import Network, check_homogeneity
+from margin_lab.models.homogeneity import evaluating
+
+
+def layer_margin(model: nn.Module, X: Any, y: Any) -> float:
+    """``gamma = q_min / prod_j ||W_j||^k_j``, for a network that is ``k_j``-homogeneous in its layer j alone.
+
+    It is independent of the scale of *every* layer, :func:`margin_lab.normalized_margin` of one common scale only.
+    By the inequality of the means ``prod_j ||W_j||^k_j <= prod_j (k_j / L)^(k_j / 2) * ||theta||^L``, with equality where
+    ``||W_j||^2 / k_j`` is the same for all layers, which gradient flow keeps so once it is so.
+
+    A layer's norm counts its flattened weight, in the first layer the bias too; biases of other layers are ignored (Lyu & Li,
+    K.1). Frozen layers do not count.
+
+    Args:
+        model: a network of :mod:`margin_lab.models`, whose declared ``layer_degrees`` are verified on X. With biases everywhere
+            they are verified without those beyond the first layer, which they ignore.
+        X: inputs ``[n, ...]``. y: ``[n]``, -1 or +1 for one output, class indices for k outputs.
+
+    Returns:
+        The margin, 0 where a layer is 0.
+
+    Raises:
+        ValueError: a model that declares no degrees or false ones, wrong labels or shapes, NaN.
+
+    Example:
+        >>> import margin_lab as ml
+        >>> data, net = ml.datasets.gaussian(20, 4), ml.models.MLP([4, 6, 1], seed=1)
+        >>> before = layer_margin(net, data.X, data.y)
+        >>> _ = net.layers[1].weight.data.mul_(7.0)
+        >>> abs(layer_margin(net, data.X, data.y) / before - 1) < 1e-12
+        True
+
+    Source: Lyu & Li 2020, appendix F (multi-homogeneous models) and K.1.
+    """
+    outputs, log_product = _outputs_and_product(model, X, y)
+    return _over(float(sample_margins(outputs, y).min()), log_product)
+
+
+def smoothed_layer_margin(model: nn.Module, X: Any, y: Any, loss: str = "exponential") -> float:
+    """``g(log 1/L) / prod_j ||W_j||^k_j`` with the **summed** loss; see :func:`layer_margin`, :func:`margin_lab.smoothed_margin`.
+
+    Its sign is its status: positive exactly where the loss is below its separability threshold (1, or log 2), where alone it
+    means something.
+
+    Args, raises: as :func:`layer_margin`, with ``loss`` one of "exponential", "logistic", "cross_entropy".
+    """
+    choice(loss, "loss", LOSSES)
+    outputs, log_product = _outputs_and_product(model, X, y)
+    z = inverse_link(
+        -log_loss(outputs.double(), y, loss=loss), "exponential" if loss == "exponential" else "logistic"
+    )
+    return _over(float(z), log_product)
+
+
+def log_layer_product(model: nn.Module) -> float:
+    """``sum_j k_j log ||W_j||``, the log of what layer margins divide by; -inf where a layer is 0.
+
+    Raises:
+        ValueError: a model that does not declare its layers' degrees, or an activation that has none.
+    """
+    if not isinstance(model, Network):
+        raise ValueError(
+            "layer margins need a network of margin_lab.models, which declares its layers' degrees; "
+            f"{type(model).__name__} does not"
+        )
+    if not model.layer_degrees:
+        raise ValueError(
+            f"the activation {model.activation.name!r} is not homogeneous: layers have no degree"
+        )
+    parameters = model.layer_parameters()
+    lengths = {
+        name: float(torch.cat([p.detach().double().reshape(-1) for p in parameters[name]]).norm())
+        for name in model.layer_degrees
+    }
+    if min(lengths.values()) == 0:
+        return -math.inf
+    return sum(degree * math.log(lengths[name]) for name, degree in model.layer_degrees.items())
+
+
+def _outputs_and_product(model: nn.Module, X: Any, y: Any) -> tuple[Tensor, float]:
+    """Outputs on X and the log of the layers' product, after verifying what the model declares."""
+    log_product = log_layer_product(model)
+    first = next(iter(model.parameters()))
+    inputs = finite(as_tensor(X, "X", device=first.device), "X").to(first.dtype)
+    with evaluating(model), torch.no_grad():
+        outputs = finite(model(inputs), "the model's outputs", "scale its parameters down")
+    sample_margins(outputs, y)
+    if log_product > -math.inf:
+        check_homogeneity(_without_later_biases(model), inputs)
+    return outputs, log_product
+
+
+def _without_later_biases(model: nn.Module) -> nn.Module:
+    """What a network with biases everywhere is measured by: itself, those beyond the first layer removed."""
+    if not isinstance(model, Network) or model.bias != "all":
+        return model
+    plain = copy.deepcopy(model)
+    for layer in plain.affine[1:]:
+        layer.bias = None
+    return plain
+
+
+def _over(value: float, log_product: float) -> float:
+    # in logs: the product of sixteen layers' norms leaves float64's range sooner than the margin does
+    if value == 0 or log_product == -math.inf:
+        return 0.0
+    return math.copysign(math.exp(math.log(abs(value)) - log_product), value)

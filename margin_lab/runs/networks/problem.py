@@ -1,0 +1,97 @@
+"""A batch of networks of one architecture as one problem on flat parameters ``theta [B, P]``."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from margin_lab.checks import as_tensor, finite
+from margin_lab.losses import class_margins, log_loss, log_loss_of_margins, loss_weights, sample_margins
+from margin_lab.models import MLP, parameter_shapes, unflatten
+from margin_lab.models.homogeneity import evaluating
+
+
+class NetworkProblem:
+    """Full-batch training of ``S * runs_each`` copies of ``model`` on S datasets; the **summed** loss.
+
+    Args:
+        model: any ``nn.Module`` with outputs ``[n]``, ``[n, 1]`` or ``[n, k]``; parameters that require no gradient are constants
+            that all runs share.
+        X: ``[S, n, ...]``. y: ``[S, n]``, -1 or +1 for one output, class indices for k.
+        runs_each: runs on each dataset. loss: "exponential", "logistic" or "cross_entropy".
+
+    Raises:
+        ValueError: shapes that do not match, labels that do not suit the outputs, NaN.
+    """
+
+    def __init__(self, model: nn.Module, X: Tensor, y: Tensor, runs_each: int, loss: str):
+        self.model, self.X, self.y, self.runs_each, self.loss = model, X, y, runs_each, loss
+        self.shapes = parameter_shapes(model)
+        with evaluating(model), torch.no_grad():
+            outputs = model(X[0])
+        log_loss(outputs, y[0], loss)  # refuses what does not fit, before anything long begins
+        for labels in y[1:]:
+            sample_margins(outputs, labels)
+        self.classes = outputs.ndim == 2 and outputs.shape[1] > 1
+        self.link = "exponential" if loss == "exponential" else "logistic"
+
+    @property
+    def Z(self) -> Tensor:
+        """Only linear models have signed rows."""
+        raise ValueError(
+            "this method works on linear models only: it needs the signed rows z_i = y_i x_i, which a network lacks"
+        )
+
+    def outputs(self, theta: Tensor, X: Tensor) -> Tensor:
+        """Outputs ``[B, n]`` or ``[B, n, k]`` for ``theta [B, P]`` on ``X [S, n, ...]``."""
+        grouped = theta.view(len(X), -1, theta.shape[-1])
+        if isinstance(self.model, MLP):
+            f = self.model.stacked(unflatten(grouped, self.shapes), X.flatten(2)[:, None])
+        else:
+            f = vmap(vmap(self._one, (0, None)))(grouped, X)
+            f = f[..., 0] if f.shape[3:] == (1,) else f
+        return f.flatten(0, 1)
+
+    def _one(self, theta: Tensor, X: Tensor) -> Tensor:
+        f: Tensor = functional_call(self.model, unflatten(theta, self.shapes), (X,))
+        return f
+
+    def margins(
+        self, theta: Tensor, X: Tensor | None = None, y: Tensor | None = None, soft: bool = False
+    ) -> Tensor:
+        """Margins ``[B, n]`` on the training data, or on ``X [S, n, ...]``, ``y [S, n]``; those of cross-entropy if soft."""
+        X, y = (self.X, self.y) if X is None or y is None else (X, y)
+        f = self.outputs(theta, X)
+        labels = y.repeat_interleave(len(theta) // len(y), 0)
+        return class_margins(f, labels, soft) if self.classes else f * labels.to(f.dtype)
+
+    def gradient(self, w: Tensor, needs_loss: bool) -> tuple[Tensor, Tensor | None]:
+        """``grad log L = -sum_i p_i grad q_i``: one backward pass with the weights ``p``, in which no loss is formed."""
+        theta = w.detach().requires_grad_()
+        with torch.enable_grad():
+            q = self.margins(theta, soft=self.loss == "cross_entropy")
+            at = q.detach()
+            (grad,) = torch.autograd.grad(q, theta, -loss_weights(at, self.link))
+        return grad, log_loss_of_margins(at, self.link) if needs_loss else None
+
+
+def network_data(X: object, y: object, model: nn.Module, device: torch.device) -> tuple[Tensor, Tensor]:
+    """``X [S, n, ...]`` in the model's dtype and ``y [S, n]`` on ``device``; a single dataset gets the leading axis.
+
+    ``y`` tells which it is: ``[n]`` is one dataset, ``[S, n]`` several.
+
+    Raises:
+        ValueError: shapes that do not match, NaN.
+    """
+    like = next(model.parameters())
+    inputs = finite(as_tensor(X, "X", device=device), "X").to(like.dtype)
+    raw = y if isinstance(y, Tensor) else torch.as_tensor(y)
+    labels = raw.detach().to(device)
+    if labels.ndim not in (1, 2) or labels.numel() == 0 or inputs.shape[: labels.ndim] != labels.shape:
+        raise ValueError(
+            f"X {tuple(inputs.shape)} and y {tuple(labels.shape)} do not match; X needs y's leading shape, [n] or [S, n], n >= 1"
+        )
+    if labels.ndim == 1:
+        inputs, labels = inputs[None], labels[None]
+    return inputs, labels

@@ -1,0 +1,1 @@
+"""The batched update functions behind the table of methods."""

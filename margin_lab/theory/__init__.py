@@ -1,0 +1,1 @@
+"""What single chapters measure with: flows, KKT conditions, lexicographic margins, robustness, Adam's rates."""
