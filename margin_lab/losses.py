@@ -20,7 +20,6 @@ MARGIN_LOSSES = ("exponential", "logistic")
 REDUCTIONS = ("sum", "mean", "none")
 
 
-
 class Ledger:
     """How many backward passes went through a log loss; an optimizer that sees none of them was given another loss.
 
@@ -53,7 +52,9 @@ def mark_log_loss(value: Tensor) -> Tensor:
     if torch.compiler.is_compiling():
         LEDGER.unseen = True
     elif torch._C._functorch.maybe_get_level(value) >= 0:
-        LEDGER.backwards += 1  # inside torch.func.grad: no hook, and no gradient but the one that is being taken
+        LEDGER.backwards += (
+            1  # inside torch.func.grad: no hook, and no gradient but the one that is being taken
+        )
     elif value.requires_grad:
         value.register_hook(LEDGER.count)
     return value

@@ -17,9 +17,7 @@ import torch
 
 from margin_lab import optim
 
-BAD_LR = tuple(
-    ({"lr": lr}, "lr must be >= 0 and finite, got") for lr in (-1.0, float("nan"), float("inf"))
-)
+BAD_LR = tuple(({"lr": lr}, "lr must be >= 0 and finite, got") for lr in (-1.0, float("nan"), float("inf")))
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ class DualAcceleration(LogLossOptimizer):
     Source: Ji, Srebro & Telgarsky 2021, Algorithm 1; the rate without its log factor is this book's (chapter 3).
     """
 
-    def __init__(self, params: Iterable[Any], lr: Any = 1.0, *, gradients_of: str = "log_loss", **switches: Any):
+    def __init__(
+        self, params: Iterable[Any], lr: Any = 1.0, *, gradients_of: str = "log_loss", **switches: Any
+    ):
         super().__init__(params, lr, gradients_of=gradients_of, switches=switches)
 
     def advance(self, work: Work) -> None:

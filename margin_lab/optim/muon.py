@@ -84,7 +84,9 @@ def _sides(shape: Shape) -> tuple[int, int]:
 # By what a matrix's step is multiplied; torch's names, and None for 1. Vectors are left alone.
 ADJUST: dict[str | None, Callable[[Shape], float]] = {
     None: lambda shape: 1.0,
-    "original": lambda shape: math.sqrt(max(1.0, _sides(shape)[0] / _sides(shape)[1])) if len(shape) > 1 else 1.0,
+    "original": lambda shape: (
+        math.sqrt(max(1.0, _sides(shape)[0] / _sides(shape)[1])) if len(shape) > 1 else 1.0
+    ),
     "match_rms_adamw": lambda shape: 0.2 * math.sqrt(max(_sides(shape))) if len(shape) > 1 else 1.0,
 }
 

@@ -210,12 +210,18 @@ class PRGD(LogLossOptimizer):
             return
         norm, state, params = ball_norm(self.option("norm")), work.joint, work.params
         sizes = [p.numel() for p in params]
-        w = torch.cat([p.reshape(-1) for p in params]) if state.get("left", 0) == 0 or norm.name == "l1" else None
+        w = (
+            torch.cat([p.reshape(-1) for p in params])
+            if state.get("left", 0) == 0 or norm.name == "l1"
+            else None
+        )
         blocks = sizes if self.option("blocks") == "tensors" else [sum(sizes)]
         if state:
             first, radius = ([state[name]] for name in ("first_radius", "radius"))
             like = params[0].new_empty(0)
-            at = PRGDState([state["cycle"]], [state["left"]], like.new_tensor(first), like.new_tensor(radius), blocks)
+            at = PRGDState(
+                [state["cycle"]], [state["left"]], like.new_tensor(first), like.new_tensor(radius), blocks
+            )
         else:
             at = PRGDState.start(w[None] if w is not None else params[0], norm, blocks)
         rates = self._rates(work, at)

@@ -138,7 +138,9 @@ class Shampoo(LogLossOptimizer):
                 w = p.reshape(-1)
                 grams = ShampooState(state["frame"], {"": state["grams"]}) if state else ShampooState.start(w)
                 kept = w * (1 - decay) if decay else w
-                moved = shampoo_update(kept, g.reshape(-1), work.log_loss, lr, grams, {"": p.shape}, beta2, eps)
+                moved = shampoo_update(
+                    kept, g.reshape(-1), work.log_loss, lr, grams, {"": p.shape}, beta2, eps
+                )
                 state.update(frame=grams.frame, grams=grams.grams[""])
                 new.append(moved.view_as(p))
         with work.all_or_nothing(safe=False):

@@ -187,12 +187,11 @@ class SteepestDescent(LogLossOptimizer):
                 torch._foreach_add_(group.params, [next(rest) for _ in group.params], alpha=n)
 
     def _take_averages(self, work: Work) -> None:
-        means = [s.get("average") for s in work.states]
         weight = self.option("average")
-        means = [averaged(g, m, weight) for g, m in zip(work.grads, means, strict=True)]
-        for state, mean in zip(work.states, means, strict=True):
-            state["average"] = mean.clone() if mean.data_ptr() in {g.data_ptr() for g in work.grads} else mean
-        work.use(means)
+        for state, g in zip(work.states, work.grads, strict=True):
+            # a copy, since the gradient itself is the user's
+            state["average"] = averaged(g, state["average"], weight) if "average" in state else g.clone()
+        work.use([state["average"] for state in work.states])
 
     def _lengths(self, work: Work, norm: Norm) -> list[float]:
         """The length of each group's step."""
