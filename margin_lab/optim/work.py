@@ -162,13 +162,17 @@ def descend(work: Work, rates: Sequence[float]) -> None:
         for group, rate in zip(work.groups, rates, strict=True)
     ):
         raise OverflowError
-    decays = [decay_of(group) for group in work.groups]
     longest = work.size * max(abs(rate) for rate in rates)
     with work.all_or_nothing(work.moves(longest)):
-        for group, rate, decay in zip(work.groups, rates, decays, strict=True):
-            if decay:
-                torch._foreach_mul_(group.params, 1 - decay)
+        for group, rate in zip(work.groups, rates, strict=True):
+            shrink(group)
             torch._foreach_add_(group.params, group.grads, alpha=-rate)
+
+
+def shrink(group: Group) -> None:
+    """Decoupled weight decay, ``p <- (1 - lr weight_decay) p``, before a step."""
+    if decay := decay_of(group):
+        torch._foreach_mul_(group.params, 1 - decay)
 
 
 def decay_of(group: Group) -> float:
