@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from margin_lab.losses import inverse_link
+from margin_lab.losses import inverse_link, log10_of
 from margin_lab.models import model_with
+from margin_lab.models.buffers import restore_buffers
 
 # Columns of the record; all are numbers, NaN where something was not measured.
 COLUMNS = ("epochs", "log_loss", "q_min", "accuracy", "test_accuracy", "norm", "lr", "rejected")
@@ -19,12 +20,13 @@ COLUMNS = ("epochs", "log_loss", "q_min", "accuracy", "test_accuracy", "norm", "
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A network kept at the first epoch whose loss was below a threshold: flat parameters ``theta [P]`` on the CPU."""
+    """A network kept at the first epoch whose loss was below a threshold: ``theta [P]`` and buffers, on the CPU."""
 
     power: float
     epoch: int
     log_loss: float
     theta: torch.Tensor
+    buffers: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,15 @@ class Training:
         settings: everything that determines the run. status: "finished" (all epochs), "reached" (``until_log10``), or
             "underflowed" (loss "naive" only: the computed loss is exactly 0).
         epochs: ``[T]`` recorded epochs from 0, the start: log-spaced, the first below each level of the loss, and the last.
-        log_loss: ``[T]`` natural log of the **mean** loss over the training data. q_min: ``[T]`` smallest margin.
+        log_loss: ``[T]`` natural log of the loss over the training data, ``settings["reduction"]``: its "mean" or its "sum".
+            q_min: ``[T]`` smallest margin.
         accuracy, test_accuracy: ``[T]``; the second is NaN without test data.
         norm: ``[T]`` l2 norm of all trained parameters. layer_norms: ``{layer: [T]}``, the bias counted in the first layer only.
         lr: ``[T]`` learning rate of the first group (``alpha`` if loss-based). rejected: ``[T]`` epochs rolled back.
         degree: joint degree of homogeneity, or None. layer_degrees: ``{layer: k_j}``.
         snapshots: ``{power of ten: Snapshot}`` of the thresholds reached, each with ``epoch``, ``log_loss``, ``theta``.
-        seconds: wall time, over all resumptions. theta: ``[P]`` at the end. template: the architecture.
+        seconds: wall time, over all resumptions. theta: ``[P]`` at the end. buffers: at the end, by name (BatchNorm's running
+            means). template: the architecture, with the constants that were not trained.
     """
 
     settings: dict[str, Any]
@@ -56,6 +60,7 @@ class Training:
     seconds: float
     snapshots: dict[float, Snapshot] = field(default_factory=dict)
     theta: torch.Tensor | None = None
+    buffers: dict[str, torch.Tensor] = field(default_factory=dict)
     template: nn.Module | None = None
 
     def __getattr__(self, name: str) -> np.ndarray:
@@ -66,8 +71,9 @@ class Training:
 
     @property
     def log10_loss(self) -> np.ndarray:
-        """``[T]`` decimal logarithm of the mean loss."""
-        return self.log_loss / math.log(10)
+        """``[T]`` decimal logarithm of the loss."""
+        values: np.ndarray = log10_of(self.log_loss)
+        return values
 
     @property
     def margin(self) -> np.ndarray:
@@ -81,7 +87,8 @@ class Training:
     @property
     def smoothed_margin(self) -> np.ndarray:
         """``[T]`` ``g(log 1/L) / ||theta||^L`` of the **summed** loss; it means something where that is below its threshold."""
-        z = torch.as_tensor(-(self.log_loss + math.log(self.settings["n"])))
+        summed = self.settings.get("reduction") == "sum"
+        z = torch.as_tensor(-(self.log_loss + (0 if summed else math.log(self.settings["n"]))))
         link = "exponential" if self.settings["loss"] == "exponential" else "logistic"
         smoothed: np.ndarray = inverse_link(z, link).numpy() / self.norm ** self._joint_degree()
         return smoothed
@@ -109,8 +116,11 @@ class Training:
             raise ValueError(
                 f"there is no snapshot below 1e{power:g}, only below {[f'1e{p:g}' for p in self.snapshots]}"
             )
-        theta = self.theta if power is None else self.snapshots[power].theta
-        return model_with(self.template, theta.to(next(self.template.parameters())))
+        kept = self if power is None else self.snapshots[power]
+        assert kept.theta is not None
+        model = model_with(self.template, kept.theta.to(next(self.template.parameters()).device))
+        restore_buffers(model, kept.buffers)
+        return model
 
     def epoch_below(self, power: float) -> int | None:
         """The first recorded epoch with a loss below ``10^power``, or None. Exact for powers in ``snapshots``."""
