@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from margin_lab.runs.training.description import differences
+from margin_lab.models.description import differences
+from margin_lab.results.files import replace_file
 
 _VERSION = 2
 
@@ -97,18 +98,7 @@ class Checkpoint:
 
 def save_checkpoint(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     """Write ``content`` (numbers, strings, tensors in dicts and lists) atomically: a reader finds the old file or the new one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # of this process alone, so that two writers cannot mix
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save({"version": _VERSION, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, lambda file: torch.save({"version": _VERSION, **content}, file))
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any] | None:

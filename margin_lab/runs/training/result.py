@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,12 +14,26 @@ from torch import nn
 from margin_lab.losses import inverse_link, log10_of
 from margin_lab.models import model_with
 from margin_lab.models.buffers import restore_buffers
+from margin_lab.results import Result
+from margin_lab.runs.template import needs_template, restored_template, saved_template
 
 # Columns of the record; all are numbers, NaN where something was not measured.
 COLUMNS = ("epochs", "log_loss", "q_min", "accuracy", "test_accuracy", "norm", "lr", "rejected")
 
 
-@dataclass(frozen=True)
+class _Column:
+    """An attribute of a :class:`Training` that is a column of its record."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, run: Training | None, owner: type | None = None) -> np.ndarray:
+        if run is None:
+            raise AttributeError(f"{self.name} is a column of a run, not of the class")
+        return run.columns[self.name]
+
+
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """A network kept at the first epoch whose loss was below a threshold: ``theta [P]`` and buffers, on the CPU."""
 
@@ -28,9 +43,12 @@ class Snapshot:
     theta: torch.Tensor
     buffers: dict[str, torch.Tensor] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Snapshot(below 1e{self.power:g} at epoch {self.epoch}: log loss {self.log_loss:.6g})"
 
-@dataclass(frozen=True)
-class Training:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Training(Result):
     """Mini-batch training of one network. Arrays are NumPy, float64.
 
     ``run.model()`` is the trained network; ``run.model(-10)`` the one of the first epoch with a loss below ``1e-10``, for
@@ -63,11 +81,10 @@ class Training:
     buffers: dict[str, torch.Tensor] = field(default_factory=dict)
     template: nn.Module | None = None
 
-    def __getattr__(self, name: str) -> np.ndarray:
-        if name in COLUMNS:
-            column: np.ndarray = self.columns[name]
-            return column
-        raise AttributeError(f"Training has no attribute {name!r}")
+    _x, _y, _parts, _left_out = "epoch", "log10_loss", (Snapshot,), ("template",)
+
+    epochs, log_loss, q_min, accuracy = map(_Column, COLUMNS[:4])
+    test_accuracy, norm, lr, rejected = map(_Column, COLUMNS[4:])
 
     @property
     def log10_loss(self) -> np.ndarray:
@@ -108,17 +125,17 @@ class Training:
         """The trained network, or the snapshot of the first epoch with a loss below ``10^power``.
 
         Raises:
-            ValueError: a threshold that was not asked for or not reached, or a run read from a file, which holds no parameters.
+            ValueError: a threshold that was not asked for or not reached, or a run read from a file without its network.
         """
-        if self.template is None or self.theta is None:
-            raise ValueError("a run read from a results file holds no parameters; train again")
         if power is not None and power not in self.snapshots:
             raise ValueError(
                 f"there is no snapshot below 1e{power:g}, only below {[f'1e{p:g}' for p in self.snapshots]}"
             )
         kept = self if power is None else self.snapshots[power]
-        assert kept.theta is not None
-        model = model_with(self.template, kept.theta.to(next(self.template.parameters()).device))
+        if kept.theta is None or not len(kept.theta):
+            raise ValueError("a run read from a results file holds no parameters; train again")
+        template = needs_template(self.template)
+        model = model_with(template, kept.theta.to(next(template.parameters()).device))
         restore_buffers(model, kept.buffers)
         return model
 
@@ -163,7 +180,35 @@ class Training:
             },
         )
 
-    def __repr__(self) -> str:
+    def table(self) -> dict[str, np.ndarray]:
+        """Records: epoch, log10_loss, log_loss and the other columns, the layers' norms, and the margins that there are."""
+        columns = {"epoch": self.epochs, "log10_loss": self.log10_loss}
+        columns |= {name: self.columns[name] for name in COLUMNS if name != "epochs"}
+        columns |= {f"norm_{name}": values for name, values in self.layer_norms.items()}
+        if self.degree is not None:
+            columns |= {"margin": self.margin}
+        if self.layer_degrees:
+            columns |= {"layer_margin": self.layer_margin}
+        return columns
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path: of the file. model: a network of the architecture that was trained, which ``.model()`` needs and nothing else.
+
+        Raises:
+            ValueError: another kind of result, a file that is none, a network of another architecture.
+        """
+        content = cls._content(path)
+        template = restored_template(path, content.pop("network"), model)
+        return cls._restored(path, {**content, "template": template})
+
+    def _saved(self) -> dict[str, Any]:
+        return {**super()._saved(), "network": saved_template(self.template)}
+
+    def _title(self) -> str:
         return (
             f"Training({int(self.epochs[-1])} epochs, {self.status}: loss 1e{self.log10_loss[-1]:.1f}, "
             f"accuracy {self.accuracy[-1]:.4f}, test accuracy {self.test_accuracy[-1]:.4f})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,16 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from margin_lab.checks import as_tensor, finite, integer, nonnegative, plain_tensor, positive
+from margin_lab.checks import as_tensor, finite, integer, nonnegative, plain_tensor
 from margin_lab.losses import log10_of, log_of, sample_margins
 from margin_lab.models import Network, flat_parameters
 from margin_lab.models.buffers import copy_buffers
+from margin_lab.models.description import describe, describe_model, digest
 from margin_lab.runs.progress import progress
 from margin_lab.runs.settings import compute_device
 from margin_lab.runs.training.checkpoint import Checkpoint, Clock, Stateful
 from margin_lab.runs.training.degree import confirmed_degree, degree_at_random
-from margin_lab.runs.training.description import describe, describe_model, describe_optimizer, digest
 from margin_lab.runs.training.objective import Objective, all_outputs
+from margin_lab.runs.training.optimizers import OptimizerMaker, describe_optimizer, make_optimizer
 from margin_lab.runs.training.recorder import TrainingRecorder, on_cpu
 from margin_lab.runs.training.result import Training
 from margin_lab.runs.training.schedules import Constant, LossBased, get_schedule
@@ -30,7 +31,6 @@ from margin_lab.runs.training.session import Session
 
 # Outputs at the start by which a checkpoint recognises a network.
 _OUTPUTS = 100
-OptimizerMaker = Callable[[Iterable[Any]], torch.optim.Optimizer]
 
 
 def train_network(
@@ -111,7 +111,7 @@ def train_network(
     if test is not None:
         sample_margins(all_outputs(model, test[0]), test[1])
         test = (test[0], test[1].to(y.dtype))
-    made = _optimizer(optimizer, lr, parameters)
+    made = make_optimizer(optimizer, lr, parameters)
     batch = len(X) if batch_size is None else min(len(X), integer(batch_size, "batch_size", least=1))
     settings = {
         "model": type(model).__name__,
@@ -200,26 +200,6 @@ def _loop(
     file.save()
     record()
     return status or "finished"
-
-
-def _optimizer(
-    maker: OptimizerMaker | None, lr: float | None, parameters: list[nn.Parameter]
-) -> torch.optim.Optimizer:
-    """Plain SGD, or what the caller's function makes of the parameters."""
-    if maker is None:
-        return torch.optim.SGD(parameters, lr=positive(0.1 if lr is None else lr, "lr"))
-    if lr is not None:
-        raise ValueError(
-            f"lr={lr!r} is the rate of plain SGD and would be ignored beside optimizer; give it to the optimizer that your "
-            "function makes"
-        )
-    made = None if isinstance(maker, torch.optim.Optimizer) else maker(parameters)
-    if not isinstance(made, torch.optim.Optimizer):
-        raise ValueError(
-            "optimizer must be a function that takes the parameters and returns a torch optimizer, such as "
-            f"lambda p: torch.optim.Adam(p, lr=1e-3); got {maker!r}"
-        )
-    return made
 
 
 def _data(X: Any, y: Any, model: nn.Module) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What a run was made with, as words that a checkpoint keeps: another run is refused by naming what differs."""
+"""A network, and what a run was made with, as words that a file keeps: another one is refused by naming what differs."""
 
 from __future__ import annotations
 
@@ -35,18 +35,6 @@ def describe_model(model: nn.Module) -> dict[str, str]:
         frozen = "" if p.requires_grad else ", frozen"
         lines[f"parameter {name}"] = f"{_kind(p)}{frozen}{tied}"
     lines.update({f"buffer {name}": _kind(b) for name, b in model.named_buffers()})
-    return lines
-
-
-def describe_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, str]:
-    """The class, the hyperparameters of every group, and settings that an optimizer keeps elsewhere."""
-    lines = {"optimizer": type(optimizer).__qualname__}
-    for i, group in enumerate(optimizer.param_groups):
-        lines[f"parameters in group {i}"] = ", ".join(str(tuple(p.shape)) for p in group["params"])
-        lines.update({f"{k} of group {i}": describe(v) for k, v in group.items() if k != "params"})
-    for name, value in vars(optimizer).items():
-        if not name.startswith("_") and name not in ("defaults", "state", "param_groups"):
-            lines[f"{name} of the optimizer"] = describe(value)
     return lines
 
 
