@@ -119,13 +119,18 @@ def test_address_stands_in_one_place():
     holders = [
         path.relative_to(ROOT).as_posix() for path in tracked() if url in path.read_text(encoding="utf-8")
     ]
-    assert set(holders) <= {"_config.yml", *(f"book/{path.name}" for path in address.chapters(ROOT))}
+    assert set(holders) <= {
+        "_config.yml",
+        "pyproject.toml",
+        *(f"book/{path.name}" for path in address.chapters(ROOT)),
+    }
 
 
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     (tmp_path / "book").mkdir()
-    shutil.copy(ROOT / "_config.yml", tmp_path)
+    for name in ("_config.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
     cell = {
         "cell_type": "code",
         "execution_count": None,
@@ -150,7 +155,7 @@ def test_address_moves_and_comes_back(book, capsys):
     old = address.book_url()
     assert address.main([f"{URL}.git"]) == 0
     assert address.book_url() == URL
-    assert f'git+{URL}"' in (book / "book/01.ipynb").read_text(encoding="utf-8")
+    assert f'margin-lab[book] @ git+{URL}\\"' in (book / "book/01.ipynb").read_text(encoding="utf-8")
     assert old not in "".join(path.read_text(encoding="utf-8") for path in before)
     assert address.main(["--check"]) == 0
     assert address.main(["--check", old]) == 1

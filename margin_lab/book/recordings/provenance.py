@@ -29,7 +29,7 @@ def provenance(
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "versions": {package: metadata.version(package) for package in PACKAGES},
+        "versions": {package: metadata.version(package) for package in PACKAGES if _installed(package)},
         "seed": 0,
         "seconds": round(seconds, 1),
     }
@@ -75,6 +75,10 @@ def commit_here(*also: str | os.PathLike[str]) -> str | None:
     except OSError:
         return None
     return f"{commit}, with changes" if commit and changed else commit or None
+
+
+def _installed(package: str) -> bool:
+    return any(True for _ in metadata.distributions(name=package))
 
 
 def _processor() -> str:
