@@ -23,11 +23,6 @@ def ica() -> None:
         ("sklearn.datasets", "scikit-learn", ml.datasets.cancer),
         ("sklearn.decomposition", "scikit-learn", ica),
         ("matplotlib", "matplotlib", ml.plots.figure),
-        (
-            "clarabel",
-            "clarabel",
-            lambda: ml.hard_margin_matrix([[[1.0]], [[-1.0]]], [1, -1], norm="spectral"),
-        ),
     ],
 )
 def test_a_missing_package_is_named_with_its_remedy(
