@@ -15,6 +15,7 @@ from pathlib import Path
 import address
 import pytest
 import yaml
+from clean_install import readme_blocks
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -209,11 +210,9 @@ def test_import_is_light():
     assert done.stdout.split() == []
 
 
-def test_readme_example_runs():
-    blocks = re.findall(r"(?ms)^```python\n(.*?)^```", read("README.md"))
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "<the example of README.md>", "exec"), {})
+@pytest.mark.parametrize("number", range(len(readme_blocks())))
+def test_readme_example_runs(number):
+    exec(compile(readme_blocks()[number], f"<example {number} of README.md>", "exec"), {})
 
 
 # ---- the reference
