@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import types
 from pathlib import Path
 
 import address
@@ -213,19 +212,3 @@ def test_import_is_light():
 @pytest.mark.parametrize("number", range(len(readme_blocks())))
 def test_readme_example_runs(number):
     exec(compile(readme_blocks()[number], f"<example {number} of README.md>", "exec"), {})
-
-
-# ---- the reference
-
-
-def test_reference_lists_every_public_name():
-    page = read("book/appendix/api.md")
-    wholes = re.findall(r"(?m)^\.\. automodule:: (\S+)\n   :members:$", page)
-    alone = re.findall(r"(?m)^\.\. auto(?:function|class|exception):: (\S+)$", page)
-    modules = [name for name in ml.__all__ if isinstance(getattr(ml, name), types.ModuleType)]
-    # The modules behind functions that margin_lab itself offers need no section of their own.
-    assert {f"margin_lab.{name}" for name in modules} - {
-        "margin_lab.losses",
-        "margin_lab.margins.normalized",
-    } <= set(wholes)
-    assert set(ml.__all__) - set(modules) == {name for name in alone if "." not in name}

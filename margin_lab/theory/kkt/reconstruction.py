@@ -48,7 +48,7 @@ def misalignment(
     """``1 - <theta, G> / (||theta|| ||G||_*)`` with ``G = sum_i lambda_i y_i grad f(x_i; theta)``: 0 where theta is stationary.
 
     With the best common scale of the multipliers, ``1 - (1 - misalignment)^2`` is the Fenchel-Young gap ``bregman`` of
-    :mod:`margin_lab.theory.kkt.conditions`, relative to ``1/2 ||theta||^2``: the scale is left out here, and with it ``q_min``.
+    :mod:`margin_lab.theory.kkt`, relative to ``1/2 ||theta||^2``: the scale is left out here, and with it ``q_min``.
 
     Args:
         model: homogeneous :class:`margin_lab.models.MLP` with one output; parameters that require no gradient are constants.
