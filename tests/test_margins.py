@@ -16,7 +16,7 @@ from torch import nn
 
 import margin_lab as ml
 from margin_lab.margins.normalized import linear_margin
-from margin_lab.models.homogeneity import trained_parameters
+from margin_lab.models.private import trained_parameters
 from margin_lab.norms import get_norm
 
 NORMS = ["l1", "l2", "linf", 3]
