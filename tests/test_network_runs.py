@@ -228,4 +228,4 @@ def test_class_labels_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="class indices from 0 to 2"):
         ml.sweep_network(MLP([D, 6, 3]), X, y + 1, "gd", 3, lr=0.1, loss="cross_entropy")
     with pytest.raises(ValueError, match="seed draws the start of margin_lab.models only"):
-        ml.sweep_network(nn.Linear(D, 3).double(), X, y, "gd", 3, lr=0.1, seed=1, loss="cross_entropy")
+        ml.sweep_network(nn.Linear(D, 3).double(), X, y, "gd", 3, lr=0.1, seed=1)
