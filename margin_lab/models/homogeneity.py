@@ -13,14 +13,21 @@ from torch import Tensor, nn
 from margin_lab.losses import sample_margins
 from margin_lab.models.private import PureModel, trained_parameters
 
-__all__ = ["effective_degree", "evaluating", "homogeneity_degree", "measured_degree", "random_points", "trained_parameters"]
+__all__ = [
+    "effective_degree",
+    "evaluating",
+    "homogeneity_degree",
+    "measured_degree",
+    "random_points",
+    "trained_parameters",
+]
 
 # Two scales far from each other and from 1: a bias or a smooth activation cannot agree with one power at both. Powers of
 # two, by which a homogeneous network of integer degree scales without rounding, so that the tolerance can be small.
 _SCALES = (0.5, 4.0)
 _ROUNDING_ERRORS = 100
-# At the random point: small parameters too, and as large as the outputs' dtype allows, up to 2^40. ReLU6 bends at 6.
-_SMALL, _LARGEST_BITS = 2.0**-10, 40
+# At the random point: from 2^-10 to 2^40, as far as the outputs' dtype allows. ReLU6 bends at 6.
+_SMALL_BITS, _LARGE_BITS = 10, 40
 _BITS = {torch.float32: 100, torch.float64: 600}
 # Draws of a random point, until one gives outputs that are not 0; samples that are looked at there.
 _DRAWS, _ROWS = 8, 100
@@ -71,7 +78,9 @@ def measured_degree(
             if near is not None:
                 break
     if own is not None and near is not None and abs(own - near) > 1e-4 * near:
-        raise _not_homogeneous(pure, "", f"gives the degree {own:.6g}, and {near:.6g} at a random point near them")
+        raise _not_homogeneous(
+            pure, "", f"gives the degree {own:.6g}, and {near:.6g} at a random point near them"
+        )
     return own if near is None or own is not None else near
 
 
@@ -80,7 +89,7 @@ def random_points(theta: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
 
     A tensor of zeros gets the middle size of the others; where all are 0, matrices get ``1 / sqrt(fan_in)``.
     """
-    sizes = {name: float(p.double().square().mean().sqrt()) if p.numel() else 0.0 for name, p in theta.items()}
+    sizes = {name: _root_mean_square(p) for name, p in theta.items()}
     others = sorted(size for size in sizes.values() if size > 0)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_DRAWS):
@@ -90,6 +99,12 @@ def random_points(theta: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
             noise = torch.randn(p.shape, dtype=p.dtype, generator=generator).to(p.device)
             point[name] = p.detach() + 0.5 * (sizes[name] or 2 * fallback) * noise
         yield point
+
+
+def _root_mean_square(p: Tensor) -> float:
+    # divided by the largest first: squares leave the range of float64 sooner than parameters do
+    largest = _largest(p)
+    return largest * float((p / largest).double().square().mean().sqrt()) if largest else 0.0
 
 
 def _degree_at(
@@ -110,8 +125,8 @@ def _degree_at(
         )
     degree = _slope(scales, sizes)
     if far and degree > 0:
-        bits = min(_LARGEST_BITS, int(_BITS.get(base.dtype, 8) / max(degree, 1)))
-        for c in (_SMALL, 2.0**bits):
+        bits = int(_BITS.get(base.dtype, 8) / max(degree, 1))
+        for c in (2.0 ** -min(_SMALL_BITS, bits), 2.0 ** min(_LARGE_BITS, bits)):
             values = outputs(c)
             if 0 < _largest(values) < math.inf:
                 scales, scaled = [*scales, c], [*scaled, values]

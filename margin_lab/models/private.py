@@ -45,7 +45,9 @@ def plain_module(model: nn.Module) -> nn.Module:
     count = 0
     for key, p in model.named_parameters():
         if isinstance(p, nn.parameter.UninitializedParameter):
-            raise ValueError(f"parameter {key!r} of {name} has no shape yet; call the model once on data first")
+            raise ValueError(
+                f"parameter {key!r} of {name} has no shape yet; call the model once on data first"
+            )
         if p.is_complex() or not p.is_floating_point():
             raise ValueError(f"parameters must be real floating-point numbers, got {key!r} of {p.dtype}")
         if p.layout != torch.strided or p.is_meta:
