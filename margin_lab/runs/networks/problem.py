@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from margin_lab.checks import as_tensor, finite
 from margin_lab.losses import class_margins, log_loss, log_loss_of_margins, loss_weights, sample_margins
-from margin_lab.models import MLP, parameter_shapes, unflatten
-from margin_lab.models.homogeneity import evaluating
+from margin_lab.models import MLP, unflatten
+from margin_lab.models.private import PureModel
 
 
 class NetworkProblem:
@@ -26,10 +26,11 @@ class NetworkProblem:
     """
 
     def __init__(self, model: nn.Module, X: Tensor, y: Tensor, runs_each: int, loss: str):
-        self.model, self.X, self.y, self.runs_each, self.loss = model, X, y, runs_each, loss
-        self.shapes = parameter_shapes(model)
-        with evaluating(model), torch.no_grad():
-            outputs = model(X[0])
+        # in the model's own dtype, half precision too: X and the iterates are in it
+        self.pure = PureModel(model, next(model.parameters()).dtype)
+        self.X, self.y, self.runs_each, self.loss = X, y, runs_each, loss
+        self.shapes = {name: p.shape for name, p in self.pure.theta.items()}
+        outputs = self.pure.checked(X[0])
         log_loss(outputs, y[0], loss)  # refuses what does not fit, before anything long begins
         for labels in y[1:]:
             sample_margins(outputs, labels)
@@ -46,16 +47,15 @@ class NetworkProblem:
     def outputs(self, theta: Tensor, X: Tensor) -> Tensor:
         """Outputs ``[B, n]`` or ``[B, n, k]`` for ``theta [B, P]`` on ``X [S, n, ...]``."""
         grouped = theta.view(len(X), -1, theta.shape[-1])
-        if isinstance(self.model, MLP):
-            f = self.model.stacked(unflatten(grouped, self.shapes), X.flatten(2)[:, None])
+        if isinstance(self.pure.module, MLP):
+            f = self.pure.module.stacked(unflatten(grouped, self.shapes), X.flatten(2)[:, None])
         else:
             f = vmap(vmap(self._one, (0, None)))(grouped, X)
             f = f[..., 0] if f.shape[3:] == (1,) else f
         return f.flatten(0, 1)
 
     def _one(self, theta: Tensor, X: Tensor) -> Tensor:
-        f: Tensor = functional_call(self.model, unflatten(theta, self.shapes), (X,))
-        return f
+        return self.pure(X, unflatten(theta, self.shapes))
 
     def margins(
         self, theta: Tensor, X: Tensor | None = None, y: Tensor | None = None, soft: bool = False
