@@ -19,12 +19,13 @@ class Problem(Protocol):
     Attributes:
         Z: signed rows ``[S, n, d]`` of linear models, which some methods need; networks refuse to give any.
         runs_each: how many runs share a dataset: ``B = S * runs_each``.
-        loss: "exponential", "logistic" or "cross_entropy".
+        loss: "exponential", "logistic" or "cross_entropy". reduction: "mean" or "sum" of the samples' losses, which is L.
         shapes: of a network's named parameters, in the order in which w holds them; empty for linear models.
     """
 
     runs_each: int
     loss: str
+    reduction: str
 
     @property
     def shapes(self) -> Mapping[str, torch.Size]: ...

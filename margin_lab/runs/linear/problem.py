@@ -12,12 +12,15 @@ from margin_lab.losses import log_loss_of_margins, loss_weights
 
 
 class LinearProblem:
-    """Linear models: Z ``[S, n, d]`` and the batch of ``S * runs_each`` runs on it; the **mean** loss."""
+    """Linear models: Z ``[S, n, d]`` and the batch of ``S * runs_each`` runs on it; ``reduction`` "mean" or "sum"."""
 
     shapes: Mapping[str, torch.Size] = {}
 
-    def __init__(self, Z: Tensor, runs_each: int, loss: str):
-        self.Z, self.runs_each, self.loss = Z, runs_each, loss
+    def __init__(self, Z: Tensor, runs_each: int, loss: str, reduction: str = "mean"):
+        self.Z, self.runs_each, self.loss, self.reduction = Z, runs_each, loss, reduction
+        # what the log of the sum exceeds log L by; the mean's own correction near L = 1 would double the cost of what only
+        # scales a step
+        self.excess = math.log(Z.shape[1]) if reduction == "mean" else 0.0
 
     def grouped(self, w: Tensor) -> Tensor:
         """``[S * H, ..., d]`` as ``[S, H * ..., d]``, to multiply with each dataset's rows."""
@@ -29,5 +32,4 @@ class LinearProblem:
         grad = -(loss_weights(q, self.loss) @ self.Z).reshape(w.shape)
         if not needs_loss:
             return grad, None
-        # the sum less log n: the mean's own correction near L = 1 would double the cost of what only scales a step
-        return grad, log_loss_of_margins(q, self.loss).reshape(-1) - math.log(q.shape[-1])
+        return grad, log_loss_of_margins(q, self.loss, "sum").reshape(-1) - self.excess

@@ -32,6 +32,7 @@ def run_linear(
     lr: float | None = None,
     seed: int = 0,
     loss: str = "exponential",
+    reduction: str = "mean",
     w0: Any = None,
     warmup: int | None = None,
     record: str | Sequence[int] = "log",
@@ -41,7 +42,7 @@ def run_linear(
 ) -> Run:
     """Train a linear classifier without bias by one method and record its margin.
 
-    Minimises the **mean** loss. Every method starts at ``w = 0`` (or ``w0``); only "prgd" warms up, with ``warmup`` steps
+    Every method starts at ``w = 0`` (or ``w0``); only "prgd" warms up, with ``warmup`` steps
     of gradient descent at the same lr that are not counted in ``run.steps``.
 
     Args:
@@ -53,7 +54,9 @@ def run_linear(
             "adam" (``beta1=``, ``beta2=``, ``eps=``), "certified" (``form=``, ``tol=1e-12``).
         steps: iterations; pairs of products ``Z w`` and ``Z^T q`` for "certified", which stops at ``tol`` and then has fewer.
         lr: step size, > 0, default 1; "certified" has none. seed: for methods that draw random numbers.
-        loss: "exponential" or "logistic". w0: start ``[d]``. warmup: only for "prgd", default 1000.
+        loss: "exponential" or "logistic". reduction: L is the "mean" or the "sum" over samples; ``run.log_loss`` follows it, and
+            the steps of methods that use L itself ("gd", "adam", ...).
+        w0: start ``[d]``. warmup: only for "prgd", default 1000.
         record: "log" (about 200 log-spaced iterations), "all", or a list of iterations; 0 and the last are always recorded
             by "log" and "all", the last one always.
         norm: of ``run.margin`` and ``run.norm``; default the method's own. For "steepest", and for "certified" and "prgd" ("l1",
@@ -78,8 +81,8 @@ def run_linear(
         if isinstance(value, LISTS) and np.ndim(value) > 0:
             raise ValueError(f"run_linear takes one {name}, got {value!r}; use sweep_linear for several")
     batch = sweep_linear(
-        X, y, method, steps, seed=[seed], loss=loss, w0=w0, warmup=warmup, record=record, norm=norm, device=device,
-        **{name: [value] for name, value in options.items()},
+        X, y, method, steps, seed=[seed], loss=loss, reduction=reduction, w0=w0, warmup=warmup, record=record, norm=norm,
+        device=device, **{name: [value] for name, value in options.items()},
     )  # fmt: skip
     if len(batch) != 1:
         raise ValueError(f"run_linear makes one run, but X or w0 asks for {len(batch)}; use sweep_linear")
@@ -103,6 +106,7 @@ def sweep_linear(
     steps: int = 1000,
     *,
     loss: str = "exponential",
+    reduction: str = "mean",
     w0: Any = None,
     warmup: int | None = None,
     record: str | Sequence[int] = "log",
@@ -134,6 +138,7 @@ def sweep_linear(
     """
     row = METHODS[choice(method, "method", tuple(METHODS))]
     choice(loss, "loss", MARGIN_LOSSES)
+    choice(reduction, "reduction", ("mean", "sum"))
     Z, restore = signed_data(X, y, batched=True)
     Z = Z.to(compute_device(device, Z.device))
     Z = Z if Z.ndim == 3 else Z[None]
@@ -143,7 +148,7 @@ def sweep_linear(
         own = options["norm"] = row.options["norm"].default if norm is None else norm
     assert own is not None
     settings = combinations(options, defaults, {**COMMON, **row.checks}, method)
-    problem = LinearProblem(Z, len(settings), loss)
+    problem = LinearProblem(Z, len(settings), loss, reduction)
     settings = [dict(s) for _ in range(len(Z)) for s in settings]
     if row.update is None:
         if w0 is not None or warmup or loss != "exponential":
@@ -193,9 +198,10 @@ def _finish(
         steps=restore(torch.tensor(recorded)),
         w=restore(history),
         margin=restore(linear_margin(W, problem.Z, measure).reshape(shape)),
-        log_loss=restore(log_loss_of_margins(q, problem.loss, "mean").reshape(shape)),
+        log_loss=restore(log_loss_of_margins(q, problem.loss, problem.reduction).reshape(shape)),
         norm=restore(measure(history)),
         norm_name=measure.name,
+        reduction=problem.reduction,
         status=["finished" if t is None else "diverged" for t in diverged_at],
         diverged_at=diverged_at,
     )

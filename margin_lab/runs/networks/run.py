@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import DivergedError, as_tensor, choice, finite, integer, positive, restore_like
-from margin_lab.losses import LOSSES
 from margin_lab.models import Network, check_homogeneity, flat_parameters, starts
 from margin_lab.models.homogeneity import homogeneity_degree
 from margin_lab.norms import Norm, on_flat
@@ -52,7 +51,8 @@ def sweep_network(
     *,
     lr: Any,
     theta0: Any = None,
-    loss: str = "exponential",
+    loss: str | None = None,
+    reduction: str = "mean",
     X_test: Any = None,
     y_test: Any = None,
     norms: Sequence[str | float | Norm] = ("l1", "l2", "linf"),
@@ -62,7 +62,7 @@ def sweep_network(
     device: str | torch.device | None = None,
     **options: Any,
 ) -> NetworkSweep:
-    """Train many copies of a small network at once, full batch, on the **summed** loss: all combinations of the lists given.
+    """Train many copies of a small network at once, full batch: all combinations of the lists given.
 
     Args:
         model: ``nn.Module``, outputs ``[n]``, ``[n, 1]`` or ``[n, k]``; those of :mod:`margin_lab.models` declare their degree.
@@ -79,12 +79,15 @@ def sweep_network(
         seed: (option) seeds of the start, for models of :mod:`margin_lab.models`; by default all start at ``model``'s parameters.
         scale: (option) multiplies the start, default 1.
         theta0: start ``[P]``, ``[S, P]`` (one a dataset) or ``[B, P]``, instead of ``seed``.
-        loss: "exponential", "logistic" or "cross_entropy". X_test, y_test: held-out data, for ``test_accuracy``.
+        loss: "exponential" (default for one output), "logistic" or "cross_entropy"; k outputs need one by name.
+        reduction: L is the "mean" or the "sum" over samples: in ``log_loss``, ``until_log_loss`` and steps that use L itself.
+        X_test, y_test: held-out data, for ``test_accuracy``.
         norms: of all trained parameters together, in which norms and margins are recorded; "spectral" where there is one matrix,
             "modular" for the largest of the layers' spectral norms. For a model that is not
             homogeneous only the norms are.
         record: "log", "all" or a list of iterations, as :func:`margin_lab.run_linear`.
-        until_log_loss: a run stops once its log loss is at most this; 0 is where every sample is fitted (exponential loss).
+        until_log_loss: a run stops once its log loss is at most this; 0 of the sum is where every sample is fitted
+            (exponential loss).
         keep: "last", or "all" for the parameters at every record.
         device: where to compute ("auto": CUDA if there is one); default where the model is.
         options: the method's own, each a value or a list to sweep over, in the order given, the last one fastest.
@@ -101,7 +104,7 @@ def sweep_network(
         True
     """
     row = METHODS[choice(method, "method", tuple(METHODS))]
-    choice(loss, "loss", LOSSES)
+    choice(reduction, "reduction", ("mean", "sum"))
     choice(keep, "keep", ("last", "all"))
     if row.update is None:
         raise ValueError(f"{method!r} works on linear models only; use run_linear")
@@ -119,7 +122,7 @@ def sweep_network(
         },
         method,
     )
-    problem = NetworkProblem(model, *data, len(settings), loss)
+    problem = NetworkProblem(model, *data, len(settings), loss, reduction)
     settings = [dict(s) for _ in range(len(data[0])) for s in settings]
     theta = _start(model, theta0, settings, len(data[0]))
     h = hyperparameters(settings, ("lr", *row.numeric), theta)
