@@ -14,15 +14,17 @@ from margin_lab.models import Network, check_homogeneity, flat_parameters, start
 from margin_lab.models.homogeneity import homogeneity_degree
 from margin_lab.norms import Norm, on_flat
 from margin_lab.runs.iterate import iterate
-from margin_lab.runs.methods import METHODS
+from margin_lab.runs.method import Method, Option, Update
+from margin_lab.runs.methods import COMMON
 from margin_lab.runs.networks.problem import NetworkProblem, network_data
 from margin_lab.runs.networks.recorder import Recorder
 from margin_lab.runs.networks.result import NetworkSweep
+from margin_lab.runs.outside import chosen_method
 from margin_lab.runs.settings import combinations, compute_device, hyperparameters, recorded_steps
 
 
 def run_network(
-    model: nn.Module, X: Any, y: Any, method: str = "gd", steps: int = 1000, **options: Any
+    model: nn.Module, X: Any, y: Any, method: str | Method | Update = "gd", steps: int = 1000, **options: Any
 ) -> NetworkSweep:
     """Train one network by full-batch steps: :func:`sweep_network` with single values, whose arrays lose the batch axis.
 
@@ -37,7 +39,7 @@ def run_network(
     run = sweep[0]
     if run.status == "diverged":
         raise DivergedError(
-            f"{method} diverged at step {run.diverged_at}; lower lr, or start from smaller parameters"
+            f"{run.method} diverged at step {run.diverged_at}; lower lr, or start from smaller parameters"
         )
     return run
 
@@ -46,7 +48,7 @@ def sweep_network(
     model: nn.Module,
     X: Any,
     y: Any,
-    method: str = "gd",
+    method: str | Method | Update = "gd",
     steps: int = 1000,
     *,
     lr: Any,
@@ -74,7 +76,8 @@ def sweep_network(
             ``polar=``). "sign", "coordinate", "spectral" and "steepest" (``norm=``, also "modular" or a norm of
             :mod:`margin_lab.norms`) take ``rule=``, ``max_length=``, ``max_fall=``, ``average=``: see
             :class:`margin_lab.optim.SteepestDescent`. "prgd" takes ``radii=``, ``period=``, ``blocks=``, ``decay=``:
-            see :class:`margin_lab.optim.PRGD`; it starts without a warm-up.
+            see :class:`margin_lab.optim.PRGD`; it starts without a warm-up. Or one of your own, as :func:`margin_lab.run_linear`
+            takes it.
         steps: iterations. lr: step size or sizes, > 0.
         seed: (option) seeds of the start, for models of :mod:`margin_lab.models`; by default all start at ``model``'s parameters.
         scale: (option) multiplies the start, default 1.
@@ -103,29 +106,25 @@ def sweep_network(
         >>> sweep.margins["l2"].shape == (8, len(sweep.steps))
         True
     """
-    row = METHODS[choice(method, "method", tuple(METHODS))]
+    name, row = chosen_method(method)
     choice(reduction, "reduction", ("mean", "sum"))
     choice(keep, "keep", ("last", "all"))
     if row.update is None:
-        raise ValueError(f"{method!r} works on linear models only; use run_linear")
+        raise ValueError(f"{name!r} works on linear models only; use run_linear")
     where = compute_device(device, next(model.parameters()).device)
     template, model = model, _on(model, where)
     data = network_data(X, y, model, where)
-    settings = combinations(
-        {"lr": lr, **options},
-        {"lr": None, "seed": None, "scale": 1.0, **row.defaults},
-        {
-            "lr": lambda v: positive(v, "lr"),
-            "seed": _seed,
-            "scale": lambda v: positive(v, "scale"),
-            **row.checks,
-        },
-        method,
-    )
+    known = {
+        "lr": COMMON["lr"],
+        "seed": Option(None, _seed, numeric=False),
+        "scale": Option(1.0, lambda v: positive(v, "scale"), numeric=False),
+        **row.options,
+    }
+    settings = combinations({"lr": lr, **options}, known, name, row.any_option)
     problem = NetworkProblem(model, *data, len(settings), loss, reduction)
     settings = [dict(s) for _ in range(len(data[0])) for s in settings]
     theta = _start(model, theta0, settings, len(data[0]))
-    h = hyperparameters(settings, ("lr", *row.numeric), theta)
+    h = hyperparameters(settings, known, theta)
     degree = _degree(model, data[0][0])
     test = None if X_test is None else network_data(X_test, y_test, model, where)
     if test is not None and len(test[0]) not in (1, len(data[0])):
@@ -135,10 +134,10 @@ def sweep_network(
     recorded = recorded_steps(record, integer(steps, "steps"))
     recorder = Recorder(problem, test, [on_flat(n, problem.shapes) for n in norms], keep == "all")
     theta, diverged_at = iterate(
-        problem, theta, row, h, steps, method, recorded, recorder, until_log_loss=until_log_loss
+        problem, theta, row, h, steps, name, recorded, recorder, until_log_loss=until_log_loss
     )
     return recorder.finish(
-        template, theta, degree, method, settings, recorded, diverged_at, until_log_loss, restore_like(X)
+        template, theta, degree, name, settings, recorded, diverged_at, until_log_loss, restore_like(X)
     )
 
 

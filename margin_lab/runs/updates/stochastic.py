@@ -8,16 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from margin_lab.checks import nonnegative
 from margin_lab.losses import log_loss_of_margins, loss_weights
 from margin_lab.runs.method import Problem
-
-
-def below_one(value: Any) -> None:
-    """Raise ValueError unless ``value`` is a momentum: 0 <= value < 1."""
-    nonnegative(value, "momentum")
-    if value >= 1:
-        raise ValueError(f"momentum must be below 1, got {value!r}; at 1 and above the velocity never decays")
 
 
 class MiniBatches:
