@@ -33,7 +33,7 @@ def test_definition(name: str, norm: str | float) -> None:
         q = (f[:, 0] * y.numpy()).tolist()
     power = float(get_norm(norm)(theta(model))) ** MODELS[name][1]
     assert ml.normalized_margin(model, X, y, norm) == pytest.approx(min(q) / power, rel=1e-12)
-    assert ml.smoothed_margin(model, X, y, norm) == pytest.approx(
+    assert ml.smoothed_margin(model, X, y, norm, "exponential") == pytest.approx(
         -math.log(sum(math.exp(-v) for v in q)) / power, rel=1e-11
     )
 
@@ -61,7 +61,7 @@ def test_scaling_the_parameters_changes_nothing(name: str, norm: str, exponent: 
 def test_sandwich(name: str, norm: str, exponent: float, seed: int) -> None:
     model, X, y = model_and_data(name, seed)
     model = scaled(model, 10.0**exponent)
-    smoothed = ml.smoothed_margin(model, X, y, norm)
+    smoothed = ml.smoothed_margin(model, X, y, norm, "exponential")
     margin = ml.normalized_margin(model, X, y, norm)
     width = math.log(N) / float(get_norm(norm)(theta(model))) ** MODELS[name][1]
     slack = 1e-11 * (abs(margin) + width)

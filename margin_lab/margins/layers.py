@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from margin_lab.checks import choice
-from margin_lab.losses import LOSSES, inverse_link, log_loss, sample_margins
+from margin_lab.losses import inverse_link, log_loss, loss_of_outputs, sample_margins
 from margin_lab.models import Network
 from margin_lab.models.declared import verified_degree
 from margin_lab.models.private import PureModel
@@ -50,19 +49,18 @@ def layer_margin(model: nn.Module, X: Any, y: Any) -> float:
     return _over(float(sample_margins(outputs, y).min()), log_product)
 
 
-def smoothed_layer_margin(model: nn.Module, X: Any, y: Any, loss: str = "exponential") -> float:
-    """``g(log 1/L) / prod_j ||W_j||^k_j`` with the **summed** loss; see :func:`layer_margin`, :func:`margin_lab.smoothed_margin`.
+def smoothed_layer_margin(model: nn.Module, X: Any, y: Any, loss: str | None = None) -> float:
+    """``g(log 1/L) / prod_j ||W_j||^k_j``, L the **sum**; see :func:`layer_margin` and :func:`margin_lab.smoothed_margin`.
 
     Its sign is its status: positive exactly where the loss is below its separability threshold (1, or log 2), where alone it
     means something.
 
-    Args, raises: as :func:`layer_margin`, with ``loss`` one of "exponential", "logistic", "cross_entropy".
+    Args, raises: as :func:`layer_margin`; loss: "exponential" (default for one output), "logistic" or "cross_entropy".
     """
-    choice(loss, "loss", LOSSES)
     outputs, log_product = _outputs_and_product(model, X, y)
-    z = inverse_link(
-        -log_loss(outputs.double(), y, loss=loss), "exponential" if loss == "exponential" else "logistic"
-    )
+    loss = loss_of_outputs(loss, outputs)
+    total = log_loss(outputs.double(), y, loss, "sum")
+    z = inverse_link(-total, "exponential" if loss == "exponential" else "logistic")
     return _over(float(z), log_product)
 
 

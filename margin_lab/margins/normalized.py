@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from margin_lab.checks import choice, finite
-from margin_lab.losses import LOSSES, inverse_link, log_loss, sample_margins
+from margin_lab.checks import finite
+from margin_lab.losses import inverse_link, log_loss, loss_of_outputs, sample_margins
 from margin_lab.models.homogeneity import measured_degree
 from margin_lab.models.private import PureModel
 from margin_lab.norms import Norm, get_norm
@@ -42,25 +42,27 @@ def normalized_margin(model: nn.Module, X: Any, y: Any, norm: str | float | Norm
 
 
 def smoothed_margin(
-    model: nn.Module, X: Any, y: Any, norm: str | float | Norm = "l2", loss: str = "exponential"
+    model: nn.Module, X: Any, y: Any, norm: str | float | Norm = "l2", loss: str | None = None
 ) -> float:
-    """``g(log 1/L(theta)) / ||theta||^L`` with the **summed** loss: the margin that gradient flow never lowers.
+    """``g(log 1/L(theta)) / ||theta||^L`` with the **summed** loss: the margin that gradient flow never lowers
+    (Theorem 4.1 of Lyu & Li, whose loss is the sum).
 
     ``g`` is the identity for the exponential loss and ``-log(exp(exp(-z)) - 1)`` for the logistic loss and
     cross-entropy. For the exponential loss ``smoothed <= normalized <= smoothed + log(n) / ||theta||^L``. It is positive
     exactly where the loss is below its separability threshold (1, or log 2); the theorems speak of that region only.
 
-    Args, raises: as :func:`normalized_margin`, with ``loss`` one of "exponential", "logistic", "cross_entropy".
+    Args, raises: as :func:`normalized_margin`; loss: "exponential" (default for one output), "logistic" or "cross_entropy".
 
     Source: Lyu & Li 2020, section 4.1 and Definition A.1 (B3).
     """
-    choice(loss, "loss", LOSSES)
     outputs, length, degree, scale = _outputs_in_range(model, X, y, norm)
     # the loss, unlike the margin, is of the parameters as they are
     outputs = finite(
         outputs.double() * _power(scale, degree), "the model's outputs", "scale its parameters down"
     )
-    z = inverse_link(-log_loss(outputs, y, loss=loss), "exponential" if loss == "exponential" else "logistic")
+    loss = loss_of_outputs(loss, outputs)
+    total = log_loss(outputs, y, loss, "sum")
+    z = inverse_link(-total, "exponential" if loss == "exponential" else "logistic")
     return _over_power(z, length * scale, degree)
 
 

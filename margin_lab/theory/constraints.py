@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from margin_lab.checks import as_tensor, choice, finite, plain_tensor
+from margin_lab.checks import as_tensor, finite, plain_tensor
 from margin_lab.losses import (
-    LOSSES,
     class_margins,
     log_loss,
     log_loss_of_margins,
+    loss_of_outputs,
     loss_weights,
     sample_margins,
 )
@@ -52,7 +52,7 @@ class HomogeneousModel:
     Args:
         model: any ``nn.Module`` that is homogeneous in its trained parameters; it is left as it is.
         X: inputs ``[n, ...]``. y: ``[n]``, -1 or +1 for one output, class indices for k outputs.
-        loss: "exponential", "logistic" or "cross_entropy", always **summed**.
+        loss: "exponential" (default for one output), "logistic" or "cross_entropy", always **summed**, as the theorems have it.
 
     Raises:
         ValueError: a model that is not homogeneous or is 0 on all of X, labels out of range, shapes that do not match, NaN.
@@ -65,14 +65,14 @@ class HomogeneousModel:
         (3.0, 30, 20)
     """
 
-    def __init__(self, model: nn.Module, X: Any, y: Any, loss: str = "exponential"):
-        self.loss = choice(loss, "loss", LOSSES)
+    def __init__(self, model: nn.Module, X: Any, y: Any, loss: str | None = None):
         pure = PureModel(model)
         self.shapes = {name: p.shape for name, p in pure.theta.items()}
         inputs = pure.inputs(X)
         outputs = pure.checked(inputs)
         sample_margins(outputs, y)
-        log_loss(outputs, y, loss)  # refuses labels and outputs that do not suit the loss
+        self.loss = loss_of_outputs(loss, outputs)
+        log_loss(outputs, y, self.loss)  # refuses labels and outputs that do not suit the loss
         self.degree = verified_degree(pure, inputs)
         self.pure = PureModel(pure.module, torch.float64)
         self.X = self.pure.inputs(X)
@@ -133,7 +133,7 @@ class HomogeneousModel:
             # a wrong class's output enters its own constraint only
             weights = slope[self._wrong(at)]
         else:
-            log_loss, weights = float(log_loss_of_margins(q, self.loss)), loss_weights(q, self.loss)
+            log_loss, weights = float(log_loss_of_margins(q, self.loss, "sum")), loss_weights(q, self.loss)
             slope = -weights * self._signs
         (grad,) = torch.autograd.grad(f, theta, slope)
         return Descent(log_loss, weights, q, -grad)
@@ -144,7 +144,7 @@ class HomogeneousModel:
         soft = self.loss == "cross_entropy"
         with torch.enable_grad():
             q = class_margins(f, self.y, soft=soft)
-            value = log_loss_of_margins(q, "logistic" if soft else self.loss)
+            value = log_loss_of_margins(q, "logistic" if soft else self.loss, "sum")
         (slope,) = torch.autograd.grad(value, f)
         return float(value.detach()), slope
 

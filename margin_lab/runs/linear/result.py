@@ -15,7 +15,7 @@ class Run:
         method: name. settings: hyperparameters of this run.
         steps: ``[T]`` recorded iterations, from 0 (the start, after any warm-up); the last step is always there.
         w: ``[T, d]``. margin: ``[T]``, normalised, in the norm ``norm``; 0 at ``w = 0``.
-        log_loss: ``[T]`` natural log of the mean loss. norm: ``[T]`` length of w in the same norm.
+        log_loss: ``[T]`` natural log of the mean loss (or of the sum: ``reduction``). norm: ``[T]`` length of w in the same norm.
         norm_name: which norm. status: "finished" or "diverged"; for "certified" runs "certified", "limit" (out of steps),
             "rounding floor" or "not separable".
         diverged_at: the iteration whose result was not finite (0: one of the warm-up), or None; records from there on
@@ -36,6 +36,7 @@ class Run:
     diverged_at: int | None = None
     upper_bound: Any = None
     dual: Any = None
+    reduction: str = "mean"
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v}" for k, v in self.settings.items())
@@ -65,6 +66,7 @@ class Sweep:
     diverged_at: list[int | None]
     upper_bound: Any = None
     dual: Any = None
+    reduction: str = "mean"
 
     def __len__(self) -> int:
         return len(self.settings)
@@ -83,6 +85,7 @@ class Sweep:
             self.diverged_at[i],
             None if self.upper_bound is None else self.upper_bound[i],
             None if self.dual is None else self.dual[i],
+            self.reduction,
         )
 
     def __iter__(self) -> Iterator[Run]:

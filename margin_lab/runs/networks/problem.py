@@ -7,35 +7,52 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from margin_lab.checks import as_tensor, finite
-from margin_lab.losses import class_margins, log_loss, log_loss_of_margins, loss_weights, sample_margins
+from margin_lab.losses import (
+    class_margins,
+    log_loss,
+    log_loss_of_margins,
+    loss_of_outputs,
+    loss_weights,
+    sample_margins,
+)
 from margin_lab.models import MLP, unflatten
 from margin_lab.models.private import PureModel
 
 
 class NetworkProblem:
-    """Full-batch training of ``S * runs_each`` copies of ``model`` on S datasets; the **summed** loss.
+    """Full-batch training of ``S * runs_each`` copies of ``model`` on S datasets.
 
     Args:
         model: any ``nn.Module`` with outputs ``[n]``, ``[n, 1]`` or ``[n, k]``; parameters that require no gradient are constants
             that all runs share.
         X: ``[S, n, ...]``. y: ``[S, n]``, -1 or +1 for one output, class indices for k.
-        runs_each: runs on each dataset. loss: "exponential", "logistic" or "cross_entropy".
+        runs_each: runs on each dataset. reduction: "mean" or "sum".
+        loss: "exponential", "logistic" or "cross_entropy"; None for the exponential one of one output.
 
     Raises:
         ValueError: shapes that do not match, labels that do not suit the outputs, NaN.
     """
 
-    def __init__(self, model: nn.Module, X: Tensor, y: Tensor, runs_each: int, loss: str):
+    def __init__(
+        self,
+        model: nn.Module,
+        X: Tensor,
+        y: Tensor,
+        runs_each: int,
+        loss: str | None = None,
+        reduction: str = "mean",
+    ):
         # in the model's own dtype, half precision too: X and the iterates are in it
         self.pure = PureModel(model, next(model.parameters()).dtype)
-        self.X, self.y, self.runs_each, self.loss = X, y, runs_each, loss
+        self.X, self.y, self.runs_each, self.reduction = X, y, runs_each, reduction
         self.shapes = {name: p.shape for name, p in self.pure.theta.items()}
         outputs = self.pure.checked(X[0])
-        log_loss(outputs, y[0], loss)  # refuses what does not fit, before anything long begins
+        self.loss = loss_of_outputs(loss, outputs)
+        log_loss(outputs, y[0], self.loss)  # refuses what does not fit, before anything long begins
         for labels in y[1:]:
             sample_margins(outputs, labels)
         self.classes = outputs.ndim == 2 and outputs.shape[1] > 1
-        self.link = "exponential" if loss == "exponential" else "logistic"
+        self.link = "exponential" if self.loss == "exponential" else "logistic"
 
     @property
     def Z(self) -> Tensor:
@@ -73,7 +90,7 @@ class NetworkProblem:
             q = self.margins(theta, soft=self.loss == "cross_entropy")
             at = q.detach()
             (grad,) = torch.autograd.grad(q, theta, -loss_weights(at, self.link))
-        return grad, log_loss_of_margins(at, self.link) if needs_loss else None
+        return grad, log_loss_of_margins(at, self.link, self.reduction) if needs_loss else None
 
 
 def network_data(X: object, y: object, model: nn.Module, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -14,7 +15,7 @@ from margin_lab.losses import inverse_link
 from margin_lab.models import model_with
 
 # What has no batch axis.
-_COMMON = ("method", "steps", "loss", "degree", "template")
+_COMMON = ("method", "steps", "loss", "reduction", "samples", "degree", "template")
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,13 @@ class NetworkSweep:
 
     Attributes:
         method: name. settings: of each run. steps: ``[T]`` recorded iterations.
-        log_loss: ``[B, T]`` natural log of the **summed** loss. q_min: ``[B, T]`` smallest margin on the training data.
+        log_loss: ``[B, T]`` natural log of the mean loss (or of the sum: ``reduction``).
+        q_min: ``[B, T]`` smallest margin on the training data.
         accuracy, test_accuracy: ``[B, T]``, the share with a positive margin; the second is None without test data.
         norms: ``{name: [B, T]}`` of all trained parameters as one vector.
         margins: ``{name: [B, T]}`` normalised margins ``q_min / ||theta||^degree``; empty for a model that is not homogeneous.
         theta: ``[B, P]`` at the end. history: ``[B, T, P]`` with ``keep="all"``, else None.
-        loss, degree: as trained; degree is None for a model that is not homogeneous.
+        loss, reduction, samples, degree: as trained, on how many samples; degree is None for a model that is not homogeneous.
         status: "finished", "stopped" (at ``until_log_loss``) or "diverged". diverged_at: the iteration, or None.
         template: the architecture, with the constants that were not trained.
     """
@@ -47,13 +49,16 @@ class NetworkSweep:
     theta: Any
     history: Any
     loss: str
+    reduction: str
+    samples: int
     degree: float | None
     status: Any
     diverged_at: Any
     template: nn.Module
 
     def smoothed(self, norm: str = "l2") -> Any:
-        """Smoothed margins ``g(log 1/L) / ||theta||^degree`` ``[B, T]``: meaningful where ``L`` is below its threshold.
+        """Smoothed margins ``g(log 1/L) / ||theta||^degree`` ``[B, T]`` of the **summed** loss, as in Theorem 4.1 of Lyu & Li:
+        meaningful where it is below its threshold.
 
         Raises:
             ValueError: a norm that was not recorded, or a model that is not homogeneous.
@@ -61,7 +66,10 @@ class NetworkSweep:
         if norm not in self.margins:
             raise ValueError(f"no margins in {norm!r} were recorded, only in {list(self.margins)}")
         link = "exponential" if self.loss == "exponential" else "logistic"
-        z: Any = inverse_link(-as_tensor(self.log_loss, "log_loss"), link)
+        total = as_tensor(self.log_loss, "log_loss") + (
+            math.log(self.samples) if self.reduction == "mean" else 0
+        )
+        z: Any = inverse_link(-total, link)
         return (z.numpy() if isinstance(self.log_loss, np.ndarray) else z) / self.norms[norm] ** self.degree
 
     def model(self, i: int | None = None, at: int | None = None) -> nn.Module:

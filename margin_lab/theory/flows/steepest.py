@@ -115,7 +115,7 @@ def steepest_flow(
     positive(max_length, "max_length")
     positive(max_fall, "max_fall")
     integer(record_every, "record_every", least=1)
-    problem = HomogeneousModel(model, X, y)
+    problem = HomogeneousModel(model, X, y, "exponential")
     own = problem.norm(norm)
     norms = {n.name: n for n in (own, *_vector_norms(problem, measured))}
     theta = problem.theta if theta0 is None else problem.checked(theta0)
