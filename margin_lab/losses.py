@@ -17,41 +17,59 @@ from margin_lab.checks import as_tensor, choice, finite, plain_tensor, restore_l
 
 LOSSES = ("exponential", "logistic", "cross_entropy")
 MARGIN_LOSSES = ("exponential", "logistic")
-REDUCTIONS = ("sum", "mean", "none")
+# Of the samples' losses before the log; "none" is for log_loss alone.
+REDUCTIONS = ("mean", "sum", "none")
 
 # Below this argument log(softplus(a)) is taken from its series: exp(3 a) is then under half a unit in the last place.
 _SERIES_BELOW = -15.0
 
 
-def log_loss(outputs: Any, y: Any, loss: str = "exponential", reduction: str = "sum") -> Any:
+def log_loss(outputs: Any, y: Any, loss: str | None = None, reduction: str = "mean") -> Any:
     """Natural log of the training loss, differentiable and exact at any loss.
 
     Args:
         outputs: model outputs ``[n]`` or ``[n, 1]``, or ``[n, k]`` for k >= 2 classes. Cross-entropy needs k of them; the two
             others then take the multiclass margin ``f_y - max_{j != y} f_j``.
         y: labels ``[n]``: -1 or +1 for one output, class indices ``0 .. k-1`` for k.
-        loss: ``"exponential"``, ``"logistic"`` or ``"cross_entropy"``.
-        reduction: ``"sum"`` or ``"mean"`` over samples *before* the log; ``"none"`` gives each sample's log loss ``[n]``.
+        loss: ``"exponential"`` (the default for one output), ``"logistic"`` or ``"cross_entropy"``; k outputs need one by name.
+        reduction: ``"mean"`` (as in torch) or ``"sum"``, as the theorems have it, over samples *before* the log; ``"none"``
+            gives each sample's log loss ``[n]``.
 
     Returns:
         ``log L``: a tensor for tensor outputs (with their autograd graph), a NumPy value for arrays.
 
     Raises:
-        ValueError: unknown loss or reduction, shapes that do not match, labels out of range, NaN outputs.
+        ValueError: unknown loss or reduction, k outputs without a loss, shapes that do not match, labels out of range, NaN.
 
     Example:
         >>> import numpy as np
-        >>> float(log_loss(np.array([5000.0, 5000.0]), np.array([1, 1]), reduction="mean"))
+        >>> float(log_loss(np.array([5000.0, 5000.0]), np.array([1, 1])))
         -5000.0
     """
-    choice(loss, "loss", LOSSES)
     choice(reduction, "reduction", REDUCTIONS)
     is_tensor = isinstance(outputs, Tensor)
     f = outputs if is_tensor and outputs.is_floating_point() else as_tensor(outputs, "outputs")
+    loss = loss_of_outputs(loss, f)
     finite(f.detach(), "outputs", "lower lr, or start from smaller parameters")
     q = sample_margins(f, y) if loss != "cross_entropy" else class_margins(f, _class_labels(f, y), soft=True)
     value = log_loss_of_margins(q, "logistic" if loss == "cross_entropy" else loss, reduction)
     return value if is_tensor else restore_like(outputs)(value)[()]
+
+
+def loss_of_outputs(loss: str | None, outputs: Tensor) -> str:
+    """The loss by name, checked: for outputs ``[n]`` or ``[n, 1]`` the exponential one by default.
+
+    Raises:
+        ValueError: an unknown loss, or none for k outputs: logits are mostly meant for cross-entropy, and nobody would notice.
+    """
+    if loss is not None:
+        return str(choice(loss, "loss", LOSSES))
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        raise ValueError(
+            f"outputs of {outputs.shape[1]} classes need a loss by name: loss='cross_entropy', or 'exponential' or 'logistic' "
+            "of the margins f_y - max_{j != y} f_j"
+        )
+    return "exponential"
 
 
 def sample_margins(outputs: Tensor, y: Any) -> Tensor:
@@ -82,7 +100,7 @@ def class_margins(outputs: Tensor, labels: Tensor, soft: bool = False) -> Tensor
     return -(_logsumexp(others) if soft else others.amax(-1))
 
 
-def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "sum") -> Tensor:
+def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "mean") -> Tensor:
     """``log L`` from margins ``q [..., n]``, reduced over the last axis."""
     log_each = -q if loss == "exponential" else _log_softplus(-q)
     if reduction == "none":

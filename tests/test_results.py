@@ -266,7 +266,7 @@ def test_a_missing_package_is_one_clear_sentence(
     module: str, package: str, call: str, results: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"\.{call}\(\) needs {package}.*pip install {package}"):
+    with pytest.raises(ImportError, match=rf"\.{call}\(\) needs the package {package}.*pip install {package}"):
         getattr(results["run"], call)()
 
 

@@ -13,7 +13,7 @@ from margin_lab.results.batch import picked, stacked
 from margin_lab.results.text import pairs
 
 # What has no batch axis.
-_COMMON = ("method", "steps", "norm_name")
+_COMMON = ("method", "steps", "norm_name", "reduction")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,7 +24,7 @@ class Run(Result):
         method: name. settings: hyperparameters of this run.
         steps: ``[T]`` recorded iterations, from 0 (the start, after any warm-up); the last step is always there.
         w: ``[T, d]``. margin: ``[T]``, normalised, in the norm ``norm``; 0 at ``w = 0``.
-        log_loss: ``[T]`` natural log of the mean loss. norm: ``[T]`` length of w in the same norm.
+        log_loss: ``[T]`` natural log of the mean loss (or of the sum: ``reduction``). norm: ``[T]`` length of w in the same norm.
         norm_name: which norm. status: "finished" or "diverged"; for "certified" runs "certified", "limit" (out of steps),
             "rounding floor" or "not separable".
         diverged_at: the iteration whose result was not finite (0: one of the warm-up), or None; records from there on
@@ -45,6 +45,7 @@ class Run(Result):
     diverged_at: int | None = None
     upper_bound: Any = None
     dual: Any = None
+    reduction: str = "mean"
 
     _y = "margin"
 
@@ -82,6 +83,7 @@ class Sweep(Batch[Run], Result):
     diverged_at: list[int | None]
     upper_bound: Any = None
     dual: Any = None
+    reduction: str = "mean"
 
     _x, _y, _group = "step", "margin", "run"
 
@@ -92,7 +94,7 @@ class Sweep(Batch[Run], Result):
         return len(self.settings)
 
     def _one(self, i: int) -> Run:
-        return Run(self.method, norm_name=self.norm_name, steps=self.steps, **self._rows(i))
+        return Run(**{name: getattr(self, name) for name in _COMMON}, **self._rows(i))
 
     def _several(self, indices: list[int]) -> Sweep:
         return replace(self, **self._rows(indices))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -19,7 +20,7 @@ from margin_lab.results.text import pairs
 from margin_lab.runs.template import needs_template, restored_template, saved_template
 
 # What has no batch axis.
-_COMMON = ("method", "steps", "loss", "degree", "template")
+_COMMON = ("method", "steps", "loss", "reduction", "samples", "degree", "template")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,6 +39,8 @@ class NetworkResult(Result):
     theta: Any
     history: Any
     loss: str
+    reduction: str
+    samples: int
     degree: float | None
     status: Any
     diverged_at: Any
@@ -46,7 +49,8 @@ class NetworkResult(Result):
     _x, _y, _left_out = "step", "log_loss", ("template",)
 
     def smoothed(self, norm: str = "l2") -> Any:
-        """Smoothed margins ``g(log 1/L) / ||theta||^degree``: meaningful where ``L`` is below its threshold.
+        """Smoothed margins ``g(log 1/L) / ||theta||^degree`` of the **summed** loss, as in Theorem 4.1 of Lyu & Li: meaningful
+        where it is below its threshold.
 
         Raises:
             ValueError: a norm that was not recorded, or a model that is not homogeneous.
@@ -54,7 +58,10 @@ class NetworkResult(Result):
         if norm not in self.margins:
             raise ValueError(f"no margins in {norm!r} were recorded, only in {list(self.margins)}")
         link = "exponential" if self.loss == "exponential" else "logistic"
-        z: Any = inverse_link(-as_tensor(self.log_loss, "log_loss"), link)
+        total = as_tensor(self.log_loss, "log_loss") + (
+            math.log(self.samples) if self.reduction == "mean" else 0
+        )
+        z: Any = inverse_link(-total, link)
         return (z.numpy() if isinstance(self.log_loss, np.ndarray) else z) / self.norms[norm] ** self.degree
 
     @classmethod
@@ -85,12 +92,13 @@ class NetworkRun(NetworkResult):
 
     Attributes:
         method: name. settings: of this run. steps: ``[T]`` recorded iterations.
-        log_loss: ``[T]`` natural log of the **summed** loss. q_min: ``[T]`` smallest margin on the training data.
+        log_loss: ``[T]`` natural log of the mean loss (or of the sum: ``reduction``). q_min: ``[T]`` smallest margin on the
+            training data.
         accuracy, test_accuracy: ``[T]``, the share with a positive margin; the second is None without test data.
         norms: ``{name: [T]}`` of all trained parameters as one vector.
         margins: ``{name: [T]}`` normalised margins ``q_min / ||theta||^degree``; empty for a model that is not homogeneous.
         theta: ``[P]`` at the end. history: ``[T, P]`` with ``keep="all"``, else None.
-        loss, degree: as trained; degree is None for a model that is not homogeneous.
+        loss, reduction, samples, degree: as trained, on how many samples; degree is None for a model that is not homogeneous.
         status: "finished", "stopped" (at ``until_log_loss``) or "diverged". diverged_at: the iteration, or None.
         template: the architecture, with the constants that were not trained.
     """
@@ -126,7 +134,7 @@ class NetworkSweep(Batch[NetworkRun], NetworkResult):
     """Runs of one method on one architecture, side by side: attributes as :class:`NetworkRun` with a batch axis first.
 
     ``len(sweep)`` is B, ``sweep[i]`` one :class:`NetworkRun`, ``sweep[:2]`` a NetworkSweep of two; iterating gives all runs.
-    ``settings``, ``status`` and ``diverged_at`` are lists; ``steps [T]``, ``loss``, ``degree`` and ``template`` are common.
+    ``settings``, ``status`` and ``diverged_at`` are lists; ``steps [T]``, what was trained and ``template`` are common.
     """
 
     _group = "run"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from margin_lab.losses import log10_of, log_of
 from margin_lab.models import Network, flat_parameters
 from margin_lab.models.buffers import copy_buffers
-from margin_lab.models.homogeneity import trained_parameters
+from margin_lab.models.private import trained_parameters
 from margin_lab.runs.training.result import COLUMNS, Snapshot
 
 # Records per decade of epochs, and per decade of log10(1/L).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 from collections.abc import Sequence
@@ -18,10 +17,11 @@ from margin_lab.losses import log10_of, log_of, sample_margins
 from margin_lab.models import Network, flat_parameters
 from margin_lab.models.buffers import copy_buffers
 from margin_lab.models.description import describe, describe_model, digest
+from margin_lab.models.private import private_copy
 from margin_lab.runs.progress import progress
 from margin_lab.runs.settings import compute_device
 from margin_lab.runs.training.checkpoint import Checkpoint, Clock, Stateful
-from margin_lab.runs.training.degree import confirmed_degree, degree_at_random
+from margin_lab.runs.training.degree import confirmed_degree, degree_of
 from margin_lab.runs.training.objective import Objective, all_outputs
 from margin_lab.runs.training.optimizers import OptimizerMaker, describe_optimizer, make_optimizer
 from margin_lab.runs.training.recorder import TrainingRecorder, on_cpu
@@ -98,7 +98,7 @@ def train_network(
     rule_maker = get_schedule(schedule)
     integer(epochs, "epochs")
     nonnegative(checkpoint_seconds, "checkpoint_seconds")
-    template, model = copy.deepcopy(model), copy.deepcopy(model)
+    template, model = private_copy(model), private_copy(model)
     model = model.to(compute_device(device, next(model.parameters()).device))
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
@@ -142,7 +142,7 @@ def train_network(
         },
         "the start": digest(*model.parameters(), *model.buffers()),
     }
-    degree = degree_at_random(model, X)
+    degree = degree_of(model, X)
     session = Session(model, made, rule_maker.rule(made, model), objective, X, y, batch, seed)
     clock = Clock()
     parts: dict[str, Stateful] = {"session": session, "recorder": recorder}

@@ -128,7 +128,7 @@ def network_flow(
     y: Any,
     log_t: Sequence[float] | np.ndarray,
     theta0: Any = None,
-    loss: str = "exponential",
+    loss: str | None = None,
     rtol: float = 1e-11,
 ) -> Flow:
     """Gradient flow of a homogeneous network on the **summed** loss, in log-time; ``flow.w`` is ``theta [T, P]``.
@@ -139,7 +139,7 @@ def network_flow(
     Args:
         model: homogeneous ``nn.Module``; it is left as it is. X: ``[n, ...]``. y: ``[n]``, -1 or +1, or class indices.
         log_t: increasing times ``log t`` to record. theta0: ``[P]`` start, default the model's parameters.
-        loss: "exponential", "logistic" or "cross_entropy". rtol: relative tolerance of the integrator.
+        loss: "exponential" (default for one output), "logistic" or "cross_entropy". rtol: relative tolerance of the integrator.
 
     Raises:
         ValueError: bad data, a model that is not homogeneous. DivergedError: as :func:`log_time_flow`.

@@ -33,8 +33,8 @@ class SteepestFlow(Result):
         alignment: ``beta = <theta, -grad L> / (||theta|| ||grad L||_*)`` in the own norm.
         falls: ``{name: largest fall of log smoothed in one step}`` over **all** steps with ``L < 1``, recorded or not; 0 where it
             never fell. fall_share: ``{name: share of those steps in which it fell}``.
-        problem: the network and data, for functions of :mod:`margin_lab.theory.flows.monotonicity` and
-            :mod:`margin_lab.theory.kkt.conditions`; None where the flow was read from a file.
+        problem: the network and data, for functions of :func:`smoothed_growth` and
+            :mod:`margin_lab.theory.kkt`; None where the flow was read from a file.
     """
 
     norm: str
@@ -134,7 +134,7 @@ def steepest_flow(
     positive(max_length, "max_length")
     positive(max_fall, "max_fall")
     integer(record_every, "record_every", least=1)
-    problem = HomogeneousModel(model, X, y)
+    problem = HomogeneousModel(model, X, y, "exponential")
     own = problem.norm(norm)
     norms = {n.name: n for n in (own, *_vector_norms(problem, measured))}
     theta = problem.theta if theta0 is None else problem.checked(theta0)

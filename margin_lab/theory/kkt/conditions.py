@@ -81,7 +81,7 @@ def residuals(
     X: Any = None,
     y: Any = None,
     norm: str | float | Norm = "l2",
-    loss: str = "exponential",
+    loss: str | None = None,
     multipliers: str = "proof",
     max_slack: float = 0.1,
     theta: Any = None,
@@ -104,7 +104,8 @@ def residuals(
         model: homogeneous ``nn.Module`` (then X ``[n, ...]`` and y ``[n]`` are its data), or a :class:`HomogeneousModel` made
             of them, which saves checks in a loop.
         norm: of all trained parameters; "spectral" where there is one trained matrix, "modular", or a norm of one's own.
-        loss: "exponential", "logistic" or "cross_entropy" (summed), whose gradient the proof's multipliers weigh by.
+        loss: "exponential" (default for one output), "logistic" or "cross_entropy" (summed), whose gradient weighs the proof's
+            multipliers.
         multipliers: "proof", "svm" or "nnls". max_slack: for "nnls"; inf for no limit.
         theta: ``[P]``, default the model's parameters.
 
@@ -241,7 +242,7 @@ def kernel_support_vectors(
 
     Source: Lyu & Li 2020, Corollary 4.5.
     """
-    problem = model if isinstance(model, HomogeneousModel) else HomogeneousModel(model, X, y)
+    problem = model if isinstance(model, HomogeneousModel) else HomogeneousModel(model, X, y, "exponential")
     at = problem.theta if theta is None else problem.checked(theta)
     problem.fitted(problem.descent(at))
     unit = at / torch.linalg.vector_norm(at)
