@@ -21,6 +21,10 @@ COLORS = {
     "adam": "#A39300",  # Okabe-Ito's yellow, darkened: the original is not legible on white
 }
 
+# A method that is not of the table: a reader's own.
+OWN_COLOR = "#9A9A9A"
+OWN_DASH = (6, 2, 1, 2)
+
 # Methods that share a colour with their parent differ by the dash (on, off, in points).
 DASHES: dict[str, tuple[int, ...]] = {
     "momentum": (4, 2),
@@ -49,3 +53,18 @@ LABELS = {
     "steepest": "steepest descent",
     "adam": "Adam",
 }
+
+
+def color_of(method: str) -> str:
+    """The colour of a method, grey for a reader's own."""
+    return COLORS.get(method, OWN_COLOR)
+
+
+def dash_of(method: str) -> tuple[int, ...]:
+    """The dash of a method, () for a solid line."""
+    return DASHES.get(method, () if method in COLORS else OWN_DASH)
+
+
+def label_of(method: str) -> str:
+    """The name of a method in legends and tables: a reader's own is called as its function is."""
+    return LABELS.get(method, method)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from margin_lab.book.palette import COLORS, DASHES, LABELS
+from margin_lab.book.palette import color_of, dash_of, label_of
 from margin_lab.book.picture import inline_image, png
-from margin_lab.checks import choice
+
 
 # Book column: 7 in at 100 dots an inch is the width of the text; higher dpi keeps it sharp on dense screens.
 WIDTH = 7.0
@@ -44,15 +44,10 @@ def figure(columns: int = 1, rows: int = 1, height: float = 3.0, **kwargs: Any) 
 
 
 def line(method: str, **kwargs: Any) -> dict[str, Any]:
-    """Keyword arguments of ``Axes.plot`` that draw a method in its own colour, dash and label.
-
-    Raises:
-        ValueError: an unknown method.
-    """
-    choice(method, "method", tuple(COLORS))
-    style: dict[str, Any] = {"color": COLORS[method], "label": LABELS[method]}
-    if method in DASHES:
-        style["dashes"] = DASHES[method]
+    """Keyword arguments of ``Axes.plot`` that draw a method in its own colour, dash and label; grey for a reader's own."""
+    style: dict[str, Any] = {"color": color_of(method), "label": label_of(method)}
+    if dash_of(method):
+        style["dashes"] = dash_of(method)
     return {**style, **kwargs}
 
 
