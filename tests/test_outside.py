@@ -92,7 +92,7 @@ def test_a_row_of_the_table_is_itself_and_options_of_any_kind_come_as_lists() ->
     a, b = (ml.run_linear(X, Y, m, 9) for m in ("ngd", ml.METHODS["ngd"]))
     assert a.method == b.method == "ngd"
     np.testing.assert_array_equal(a.w, b.w)
-    seen = {}
+    seen: dict[str, Any] = {}
 
     def look(
         w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: dict[str, Any]

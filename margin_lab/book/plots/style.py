@@ -7,7 +7,6 @@ from typing import Any
 from margin_lab.book.palette import color_of, dash_of, label_of
 from margin_lab.book.picture import inline_image, png
 
-
 # Book column: 7 in at 100 dots an inch is the width of the text; higher dpi keeps it sharp on dense screens.
 WIDTH = 7.0
 _DPI = 144
