@@ -6,6 +6,7 @@ from typing import Any
 
 from margin_lab.book.palette import color_of, dash_of, label_of
 from margin_lab.book.picture import inline_image, png
+from margin_lab.checks import needs
 
 # Book column: 7 in at 100 dots an inch is the width of the text; higher dpi keeps it sharp on dense screens.
 WIDTH = 7.0
@@ -33,10 +34,9 @@ def figure(columns: int = 1, rows: int = 1, height: float = 3.0, **kwargs: Any) 
     Args:
         columns, rows: of panels. height: of one row, in inches. kwargs: passed to ``Figure.subplots``.
     """
-    import matplotlib as mpl
+    needs("matplotlib", "matplotlib", "a figure").rcParams.update(_STYLE)
     from matplotlib.figure import Figure as MplFigure
 
-    mpl.rcParams.update(_STYLE)
     # a Figure of its own rather than pyplot's: nothing to close, nothing shown twice
     fig = MplFigure(figsize=(WIDTH, height * rows), layout="constrained")
     return fig, fig.subplots(rows, columns, **kwargs)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.models import Network, flat_parameters
-from margin_lab.models.homogeneity import trained_parameters
+from margin_lab.models.private import trained_parameters
 from margin_lab.runs.training.result import COLUMNS, Snapshot
 
 # Records per decade of epochs, and per decade of log10(1/L).

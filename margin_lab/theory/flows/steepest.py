@@ -32,8 +32,8 @@ class SteepestFlow:
         alignment: ``beta = <theta, -grad L> / (||theta|| ||grad L||_*)`` in the own norm.
         falls: ``{name: largest fall of log smoothed in one step}`` over **all** steps with ``L < 1``, recorded or not; 0 where it
             never fell. fall_share: ``{name: share of those steps in which it fell}``.
-        problem: the network and data, for functions of :mod:`margin_lab.theory.flows.monotonicity` and
-            :mod:`margin_lab.theory.kkt.conditions`.
+        problem: the network and data, for functions of :func:`smoothed_growth` and
+            :mod:`margin_lab.theory.kkt`.
     """
 
     norm: str
