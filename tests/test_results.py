@@ -16,7 +16,7 @@ import torch
 from training_runs import train
 
 import margin_lab as ml
-from margin_lab.palette import COLORS, UNKNOWN
+from margin_lab.palette import color_of
 from margin_lab.results import Batch, Result
 from margin_lab.runs import NetworkRun, NetworkSweep, Run, Sweep, Training
 
@@ -109,7 +109,7 @@ def test_plots_are_labelled_and_drawn_in_the_methods_colour(name: str, results: 
     assert result.plot(ax=ax) is ax
     assert ax.get_xlabel() and ax.get_ylabel()
     method = getattr(result, "method", None)
-    assert {to_hex(line.get_color()).upper() for line in ax.lines} == {COLORS.get(method, UNKNOWN).upper()}
+    assert {to_hex(line.get_color()).upper() for line in ax.lines} == {color_of(method).upper()}
     assert len(ax.lines) == (len(result) if isinstance(result, Batch) else 1)
     with pytest.raises(ValueError, match="there is no column 'speed', only '"):
         result.plot("speed", ax=ax)
@@ -266,7 +266,9 @@ def test_a_missing_package_is_one_clear_sentence(
     module: str, package: str, call: str, results: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"\.{call}\(\) needs the package {package}.*pip install {package}"):
+    with pytest.raises(
+        ImportError, match=rf"\.{call}\(\) needs the package {package}.*pip install {package}"
+    ):
         getattr(results["run"], call)()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from margin_lab.checks import needs
-from margin_lab.palette import UNKNOWN, line_style
+from margin_lab.palette import OWN_COLOR, line_style
 
 # What counts from 0 to many: drawn on a logarithmic axis that has a 0.
 _COUNTS = ("step", "epoch")
@@ -36,7 +36,7 @@ def draw(
     """Draw column ``y`` of a table against column ``x``, one line for each value of ``group``; returns the Axes."""
     if ax is None:
         _, ax = needs("matplotlib.pyplot", "matplotlib", ".plot()").subplots(layout="constrained")
-    style = {"color": UNKNOWN} if method is None else line_style(method)
+    style = {"color": OWN_COLOR} if method is None else line_style(method)
     if points:
         style = {k: v for k, v in style.items() if k != "dashes"} | {"linestyle": "none", "marker": "o"}
     for k, rows in enumerate(_rows(table, group)):
