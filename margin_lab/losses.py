@@ -145,6 +145,16 @@ def inverse_link(log_inverse_loss: Tensor, loss: str = "exponential") -> Tensor:
     return torch.where(small, z - u / 2 - u * u / 24, large)
 
 
+def log10_of(log: Any) -> Any:
+    """The decimal logarithm of what has the natural logarithm ``log``."""
+    return log / math.log(10)
+
+
+def log_of(log10: float) -> float:
+    """The natural logarithm of what has the decimal logarithm ``log10``."""
+    return log10 * math.log(10)
+
+
 def _class_labels(outputs: Tensor, y: Any) -> Tensor:
     labels = plain_tensor(y, "y")
     n, k = outputs.shape if outputs.ndim == 2 else (0, 0)

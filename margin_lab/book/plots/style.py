@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from margin_lab.book.palette import COLORS, DASHES, LABELS
 from margin_lab.book.picture import inline_image, png
 from margin_lab.checks import choice, needs
+from margin_lab.palette import COLORS, line_style
 
 # Book column: 7 in at 100 dots an inch is the width of the text; higher dpi keeps it sharp on dense screens.
 WIDTH = 7.0
@@ -49,10 +49,7 @@ def line(method: str, **kwargs: Any) -> dict[str, Any]:
         ValueError: an unknown method.
     """
     choice(method, "method", tuple(COLORS))
-    style: dict[str, Any] = {"color": COLORS[method], "label": LABELS[method]}
-    if method in DASHES:
-        style["dashes"] = DASHES[method]
-    return {**style, **kwargs}
+    return {**line_style(method), **kwargs}
 
 
 class Shown:
