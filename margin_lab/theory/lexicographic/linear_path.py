@@ -13,7 +13,8 @@ from margin_lab.checks import choice, positive, signed_data
 from margin_lab.hard_margins import hard_margin
 from margin_lab.theory.lexicographic.faces import Face, LastFace
 from margin_lab.theory.lexicographic.newton import graded_minimum
-from margin_lab.theory.lexicographic.ruler import DUAL, DUST, NORMS, ORDER, lexicographic_margin
+from margin_lab.theory.lexicographic.levels import DUST
+from margin_lab.theory.lexicographic.ruler import DUAL, NORMS, ORDER, lexicographic_margin
 
 
 @dataclass(frozen=True, repr=False)
