@@ -95,7 +95,13 @@ class NotSeparableError(ValueError):
     def __init__(
         self, certificate: Any, residual: float, norm: str, rows: str = "z_i = y_i x_i", bias: bool = False
     ):
-        self.certificate, self.residual, self.norm, self.rows, self.bias = certificate, residual, norm, rows, bias
+        self.certificate, self.residual, self.norm, self.rows, self.bias = (
+            certificate,
+            residual,
+            norm,
+            rows,
+            bias,
+        )
         dual = {"l1": "linf", "l2": "l2", "linf": "l1", "spectral": "nuclear", "nuclear": "spectral"}[norm]
         kind = "separable" if bias else "separable through the origin"
         intercept = "" if bias or rows[0] == "(" else "an intercept (bias=True of hard_margin), "

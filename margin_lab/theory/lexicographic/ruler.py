@@ -182,7 +182,9 @@ def _checked(Z: np.ndarray, norm: str, tol: float, found: _Found) -> Lexicograph
     w = found.w
     margins, rounding = Z @ w, EPS * (np.abs(Z) @ np.abs(w))
     base = float(margins[found.sets[0]].min())
-    if not (np.isfinite(margins).all() and base > 0 and np.isclose(np.linalg.norm(w, ORDER[norm]), 1, rtol=1e-12)):
+    if not (
+        np.isfinite(margins).all() and base > 0 and np.isclose(np.linalg.norm(w, ORDER[norm]), 1, rtol=1e-12)
+    ):
         raise ArithmeticError("no unit w with positive margins was found")
     values, levels, gap, certified = np.zeros(len(Z)), [], 0.0, True
     closed = np.zeros(len(Z), bool)
@@ -199,7 +201,9 @@ def _checked(Z: np.ndarray, norm: str, tol: float, found: _Found) -> Lexicograph
             and (margins[closed] >= values[closed] - slack[closed]).all()
         )
         if not true or not -FLOOR * error <= excess <= max(tol * base, FLOOR * error):
-            raise ArithmeticError(f"the levels could be certified to {excess / base:.1e} only, tol = {tol:.1e}")
+            raise ArithmeticError(
+                f"the levels could be certified to {excess / base:.1e} only, tol = {tol:.1e}"
+            )
         certified &= excess <= tol * base
         values[samples], closed[samples] = t, True
         # rounding may put two samples of one level a unit in the last place apart: the bound is for the smaller value
