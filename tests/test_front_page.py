@@ -1,4 +1,4 @@
-"""The front page: its race is margin_lab's, its samples move, its map leads somewhere. In a real browser, from the disk, offline."""
+"""The front page in a real browser, offline: its race is the library's, its samples move, its map leads somewhere."""
 
 from __future__ import annotations
 
@@ -112,13 +112,13 @@ def test_a_dragged_sample_changes_every_curve(page):
 
 def test_keyboard_moves_flips_and_removes(page):
     choose(page, "three norms")
-    page.page.locator(".mr-sample").first.focus()
-    x, y, label = state(page)["points"][0]
+    page.page.locator(".mr-sample").nth(2).focus()
+    x, y, label = state(page)["points"][2]
     page.page.keyboard.press("ArrowRight")
     page.page.keyboard.press("ArrowUp")
-    assert state(page)["points"][0] == pytest.approx([x + 0.02, y + 0.02, label])
+    assert state(page)["points"][2] == pytest.approx([x + 0.02, y + 0.02, label])
     page.page.keyboard.press("Enter")
-    assert state(page)["points"][0][2] == -label
+    assert state(page)["points"][2][2] == -label
     assert not state(page)["separable"]
     assert "No line through the cross" in page.page.locator(".mr-reading").inner_text()
     page.page.keyboard.press("Enter")
