@@ -94,7 +94,8 @@ class Sweep(Batch[Run], Result):
         return len(self.settings)
 
     def _one(self, i: int) -> Run:
-        return Run(**{name: getattr(self, name) for name in _COMMON}, **self._rows(i))
+        common = {name: getattr(self, name) for name in _COMMON}
+        return Run(**common, **self._rows(i))
 
     def _several(self, indices: list[int]) -> Sweep:
         return replace(self, **self._rows(indices))

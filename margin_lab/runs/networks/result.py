@@ -49,8 +49,8 @@ class NetworkResult(Result):
     _x, _y, _left_out = "step", "log_loss", ("template",)
 
     def smoothed(self, norm: str = "l2") -> Any:
-        """Smoothed margins ``g(log 1/L) / ||theta||^degree`` of the **summed** loss, as in Theorem 4.1 of Lyu & Li: meaningful
-        where it is below its threshold.
+        """Smoothed margins ``g(log 1/L) / ||theta||^degree`` of the **summed** loss (Theorem 4.1 of Lyu & Li): meaningful where
+        it is below its threshold.
 
         Raises:
             ValueError: a norm that was not recorded, or a model that is not homogeneous.
@@ -92,8 +92,8 @@ class NetworkRun(NetworkResult):
 
     Attributes:
         method: name. settings: of this run. steps: ``[T]`` recorded iterations.
-        log_loss: ``[T]`` natural log of the mean loss (or of the sum: ``reduction``). q_min: ``[T]`` smallest margin on the
-            training data.
+        log_loss: ``[T]`` natural log of the mean loss (or of the sum: ``reduction``).
+        q_min: ``[T]`` smallest margin on the training data.
         accuracy, test_accuracy: ``[T]``, the share with a positive margin; the second is None without test data.
         norms: ``{name: [T]}`` of all trained parameters as one vector.
         margins: ``{name: [T]}`` normalised margins ``q_min / ||theta||^degree``; empty for a model that is not homogeneous.
@@ -134,7 +134,8 @@ class NetworkSweep(Batch[NetworkRun], NetworkResult):
     """Runs of one method on one architecture, side by side: attributes as :class:`NetworkRun` with a batch axis first.
 
     ``len(sweep)`` is B, ``sweep[i]`` one :class:`NetworkRun`, ``sweep[:2]`` a NetworkSweep of two; iterating gives all runs.
-    ``settings``, ``status`` and ``diverged_at`` are lists; ``steps [T]``, what was trained and ``template`` are common.
+    ``settings``, ``status`` and ``diverged_at`` are lists; ``steps [T]``, ``loss``, ``reduction``, ``samples``, ``degree``
+    and ``template`` are common.
     """
 
     _group = "run"

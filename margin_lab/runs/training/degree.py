@@ -1,25 +1,17 @@
-"""The degree of a network that is trained: measured before the work, and confirmed after it."""
+"""The degree of a network that is trained, confirmed after the work."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from margin_lab.models import Network
-from margin_lab.models.homogeneity import homogeneity_degree
-
-_SAMPLES = 100
-
-
-def degree_of(model: nn.Module, X: Tensor) -> float | None:
-    """The joint degree in the trained parameters, or None where there is none; a :class:`Network` declares its own."""
-    if isinstance(model, Network):
-        return model.degree
-    try:
-        return homogeneity_degree(model, X[:_SAMPLES])
-    except ValueError:
-        return None
+from margin_lab.models import Network, degree_or_none
 
 
 def confirmed_degree(degree: float | None, model: nn.Module, X: Tensor) -> float | None:
-    """``degree``, unless the network scales otherwise where training has taken it: a bend that no sample met at the start."""
-    return degree if degree is not None and degree_of(model, X) == degree else None
+    """``degree``, unless the network scales otherwise where training has taken it: a bend that no sample met at the start.
+
+    A :class:`Network` has declared its degree, and was verified before the work.
+    """
+    if degree is None or isinstance(model, Network):
+        return degree
+    return degree if degree_or_none(model, X) == degree else None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from margin_lab.checks import integer, nonnegative
 from margin_lab.losses import log10_of, log_of, sample_margins
-from margin_lab.models import Network, flat_parameters
+from margin_lab.models import Network, degree_or_none, flat_parameters
 from margin_lab.models.buffers import copy_buffers
 from margin_lab.models.description import describe, describe_model, digest
 from margin_lab.models.private import private_copy
@@ -22,7 +22,7 @@ from margin_lab.runs.networks.problem import network_data
 from margin_lab.runs.progress import progress
 from margin_lab.runs.settings import compute_device
 from margin_lab.runs.training.checkpoint import Checkpoint, Clock, Stateful
-from margin_lab.runs.training.degree import confirmed_degree, degree_of
+from margin_lab.runs.training.degree import confirmed_degree
 from margin_lab.runs.training.objective import Objective, all_outputs
 from margin_lab.runs.training.optimizers import OptimizerMaker, describe_optimizer, make_optimizer
 from margin_lab.runs.training.recorder import TrainingRecorder, on_cpu
@@ -146,7 +146,7 @@ def train_network(
         },
         "the start": digest(*model.parameters(), *model.buffers()),
     }
-    degree = degree_of(model, X)
+    degree = degree_or_none(model, X)
     session = Session(model, made, rule_maker.rule(made, model), objective, X, y, batch, seed)
     clock = Clock()
     parts: dict[str, Stateful] = {"session": session, "recorder": recorder}
