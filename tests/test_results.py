@@ -40,6 +40,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "steepest flow": lambda: ml.flow.steepest_flow(NET, DATA.X, DATA.y, "linf", 40),
     "kkt": lambda: ml.kkt.residuals(fitted(), DATA.X, DATA.y),
     "kernel": lambda: ml.kkt.kernel_support_vectors(fitted(), DATA.X, DATA.y),
+    "hard margin": lambda: ml.hard_margin(DATA.X, DATA.y),
+    "labels": lambda: ml.hard_margin_multiclass(np.eye(3), [5, 7, 9]),
     "lexicographic": lambda: ml.lexicographic.lexicographic_margin(DATA.X, DATA.y, "linf"),
     "linear path": lambda: ml.lexicographic.constrained_path(DATA.X, DATA.y, [1.0, 2.0]),
     "hat": lambda: ml.flow.MexicanHat(c=20.0).path(turns=2),
@@ -147,6 +149,13 @@ def test_tensors_stay_tensors_of_their_dtype(dtype: torch.dtype, tmp_path: Path)
     run = ml.run_linear(X, y, "ngd", 9)
     again = Run.load(run.save(tmp_path / "run"))
     assert again.w.dtype == dtype and torch.equal(again.w, run.w) and again.norm_name == "l2"
+
+
+def test_labels_that_are_python_objects_survive(tmp_path: Path) -> None:
+    labels = np.array(["cat", "dog", None], dtype=object)
+    solution = dataclasses.replace(ml.hard_margin(DATA.X, DATA.y), classes=labels)
+    again = ml.HardMargin.load(solution.save(tmp_path / "solution"))
+    assert again.classes.dtype == object and again.classes.tolist() == labels.tolist()
 
 
 def test_half_precision_and_infinities_survive(tmp_path: Path) -> None:

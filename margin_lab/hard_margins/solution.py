@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from margin_lab.checks import Restore, as_tensor, restore_like
 from margin_lab.hard_margins.labels import predicted
+from margin_lab.results import Result
+from margin_lab.results.base import as_numpy
 
 EPS = torch.finfo(torch.float64).eps
 # The margin (w-side) is measured in a norm, the bound (||Z'p||) in its dual.
@@ -21,8 +24,8 @@ DUAL_ORDER = {"l1": math.inf, "l2": 2.0, "linf": 1.0}
 ZERO = 500
 
 
-@dataclass(frozen=True, repr=False)
-class HardMargin:
+@dataclass(frozen=True, eq=False, repr=False)
+class HardMargin(Result):
     """A hard-margin solution and the two numbers that enclose the largest margin.
 
     ``margin = min_i y_i <x_i, w> <= gamma* <= ||sum_i dual_i y_i x_i||_dual = upper_bound``: the first
@@ -71,7 +74,14 @@ class HardMargin:
         """
         return predicted(self.w, self.b, self.classes, X)
 
-    def __repr__(self) -> str:
+    _x, _y, _points = "sample", "dual", True
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a sample: sample, dual (its weight; of several classes their sum)."""
+        dual = as_numpy(self.dual)
+        return {"sample": np.arange(len(dual)), "dual": dual.reshape(len(dual), -1).sum(1)}
+
+    def _title(self) -> str:
         return (
             f"HardMargin(norm={self.norm!r}, margin={self.margin:.12g}, gap={self.gap:.1e}, "
             f"support={len(self.support)} of {len(self.dual)}, status={self.status!r}, "
