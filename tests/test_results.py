@@ -79,7 +79,7 @@ def test_a_result_shows_itself_in_few_lines(name: str, results: dict[str, Any]) 
     result = results[name]
     text = repr(result)
     assert text.startswith(f"{type(result).__name__}(") and len(text.splitlines()) <= 15
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 160
     html = result._repr_html_()
     assert html.count("<tr>") <= 8 and "<table>" in html and len(html) < 5000
     assert isinstance(result, Result)
