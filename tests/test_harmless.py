@@ -42,6 +42,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "network_flow": lambda m, X, y: ml.flow.network_flow(m, X, y, LOG_T, rtol=1e-3),
     "steepest_flow": lambda m, X, y: ml.flow.steepest_flow(m, X, y, steps=3),
     "network_path": lambda m, X, y: ml.lexicographic.network_path(m, X, y, 1.0, starts=1, max_steps=1, rounds=1),
+    "gradient_path": lambda m, X, y: ml.lexicographic.gradient_path(
+        m, X, y, ml.models.flat_parameters(m)[None], 1.0, max_steps=2
+    ),
     "smallest_perturbation": lambda m, X, y: ml.robustness.smallest_perturbation(m, X, y, steps=2),
     "carlini_wagner": lambda m, X, y: ml.robustness.smallest_perturbation(
         m, X, y, "carlini_wagner", steps=2, searches=1
