@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import margin_lab as ml
+from margin_lab.palette import UNKNOWN
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((14, 4))
@@ -148,7 +149,7 @@ def test_it_is_drawn() -> None:
     ml.plots.against_steps(ax, run, run.margin)
     (line,) = ax.lines
     assert line.get_label() == "heavy_ball"
-    assert to_hex(line.get_color()).upper() == ml.book.palette.OWN_COLOR
+    assert to_hex(line.get_color()).upper() == UNKNOWN
 
 
 def test_a_module_of_ones_own_needs_no_table() -> None:

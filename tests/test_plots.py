@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 import margin_lab as ml
-from margin_lab.book.palette import COLORS, DASHES, LABELS, OWN_COLOR, OWN_DASH
+from margin_lab.palette import COLORS, DASHES, LABELS, UNKNOWN
 from margin_lab.runs import METHODS
 
 
@@ -46,8 +46,8 @@ def test_a_methods_line() -> None:
     assert ml.plots.line("nacson")["dashes"] == DASHES["nacson"]
     assert ml.plots.line("gd", label="mine", linewidth=1)["label"] == "mine"
     own = ml.plots.line("my_descent")  # a reader's own, which no palette knows
-    assert own == {"color": OWN_COLOR, "label": "my_descent", "dashes": OWN_DASH}
-    assert OWN_COLOR not in COLORS.values()
+    assert own == {"color": UNKNOWN, "label": "my_descent"}
+    assert UNKNOWN not in COLORS.values()
 
 
 def sweep() -> ml.Sweep:

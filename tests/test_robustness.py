@@ -161,7 +161,9 @@ def test_all_regions_of_a_small_network():
 def trained():
     data = ml.datasets.digits(n=120)
     net = ml.models.MLP([64, 24, 10], bias="first")
-    run = ml.train_network(net, data.X, data.y, epochs=60, batch_size=20, schedule="loss_based", up=2**0.1)
+    run = ml.train_network(
+        net, data.X, data.y, epochs=60, batch_size=20, schedule=ml.runs.LossBased(up=2**0.1)
+    )
     return run.model(), torch.tensor(data.X_test[:40]), torch.tensor(data.y_test[:40])
 
 

@@ -17,14 +17,14 @@ from margin_lab.runs.method import Method, Option, Update
 from margin_lab.runs.methods import COMMON
 from margin_lab.runs.networks.problem import NetworkProblem, network_data
 from margin_lab.runs.networks.recorder import Recorder
-from margin_lab.runs.networks.result import NetworkSweep
+from margin_lab.runs.networks.result import NetworkRun, NetworkSweep
 from margin_lab.runs.outside import chosen_method
 from margin_lab.runs.settings import combinations, compute_device, hyperparameters, recorded_steps, returnable
 
 
 def run_network(
     model: nn.Module, X: Any, y: Any, method: str | Method | Update = "gd", steps: int = 1000, **options: Any
-) -> NetworkSweep:
+) -> NetworkRun:
     """Train one network by full-batch steps: :func:`sweep_network` with single values, whose arrays lose the batch axis.
 
     Raises:
@@ -35,7 +35,7 @@ def run_network(
         raise ValueError(
             f"run_network makes one run, but the options ask for {len(sweep)}; use sweep_network"
         )
-    run = sweep[0]
+    run: NetworkRun = sweep[0]
     if run.status == "diverged":
         raise DivergedError(
             f"{run.method} diverged at step {run.diverged_at}; lower lr, or start from smaller parameters"

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from margin_lab.checks import choice, nonnegative
 from margin_lab.hard_margins import HardMargin, hard_margin
 from margin_lab.norms import Norm, norm_gradient
+from margin_lab.results import Result
+from margin_lab.results.base import as_numpy
 from margin_lab.theory.constraints import HomogeneousModel
 
 MULTIPLIERS = ("proof", "svm", "nnls")
@@ -25,8 +27,8 @@ MULTIPLIERS = ("proof", "svm", "nnls")
 _NORMS = {"svm": ("l1", "l2", "linf"), "nnls": ("l2",)}
 
 
-@dataclass(frozen=True)
-class KKT:
+@dataclass(frozen=True, eq=False, repr=False)
+class KKT(Result):
     """How nearly ``theta~`` satisfies the KKT conditions with the multipliers ``lambda >= 0``.
 
     Attributes:
@@ -60,7 +62,13 @@ class KKT:
     gap: float
     alignment: float
 
-    def __repr__(self) -> str:
+    _x, _y, _points = "slack", "multiplier", True
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a constraint: sample, slack, multiplier."""
+        return {"sample": self.samples, "slack": self.slacks, "multiplier": self.multipliers}
+
+    def _title(self) -> str:
         epsilon = "" if self.epsilon is None else f"epsilon={self.epsilon:.2e}, "
         return (
             f"KKT(norm={self.norm!r}, {epsilon}bregman={self.bregman:.2e}, delta={self.delta:.2e}, "
@@ -184,8 +192,8 @@ def _nnls(h: Tensor, scaled: Tensor, slacks: Tensor, max_slack: float) -> Tensor
     return lam
 
 
-@dataclass(frozen=True)
-class KernelCheck:
+@dataclass(frozen=True, eq=False, repr=False)
+class KernelCheck(Result):
     """A network beside the hard-margin SVM on its own gradient features ``grad q_k(theta_hat)``.
 
     Attributes:
@@ -202,6 +210,19 @@ class KernelCheck:
     features: np.ndarray
     margins: np.ndarray
     samples: np.ndarray
+
+    _x, _y, _points, _parts = "margin", "dual", True, (HardMargin,)
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a constraint: sample, margin (of the network's direction), dual (weight in the SVM's solution)."""
+        return {"sample": self.samples, "margin": self.margins, "dual": as_numpy(self.solution.dual)}
+
+    def _title(self) -> str:
+        return (
+            f"KernelCheck({len(self.features)} features of {self.features.shape[1]} parameters, "
+            f"1 - cosine={1 - self.cosine:.2e}, share={self.share:.6g}, margin={self.solution.margin:.6g}, "
+            f"gap={self.solution.gap:.1e})"
+        )
 
     def support(self, max_slack: float = 0.01) -> np.ndarray:
         """Constraints that are active for the network: with a relative slack of at most ``max_slack``."""

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import as_tensor, plain_tensor
 from margin_lab.losses import class_margins, sample_margins
 from margin_lab.models.private import PureModel
+from margin_lab.results import Result
+from margin_lab.results.base import as_numpy
 
 # Random relative changes of all parameters that tell how far rounding may move a margin: their number, size and safety factor.
 _CHANGES, _FACTOR = 8, 32.0
@@ -19,8 +22,8 @@ _CHANGES, _FACTOR = 8, 32.0
 _DOUBLINGS, _HALVINGS = 60, 6
 
 
-@dataclass(frozen=True)
-class Attack:
+@dataclass(frozen=True, eq=False, repr=False)
+class Attack(Result):
     """The best perturbations found, one a sample: upper bounds on the distance to the decision boundary.
 
     Attributes:
@@ -34,7 +37,14 @@ class Attack:
     X: Tensor
     margin: Tensor
 
-    def __repr__(self) -> str:
+    _x, _y, _points = "sample", "radius", True
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a sample: sample, radius, margin."""
+        columns = {"radius": as_numpy(self.radius), "margin": as_numpy(self.margin)}
+        return {"sample": np.arange(len(self.radius)), **columns}
+
+    def _title(self) -> str:
         r = self.radius[torch.isfinite(self.radius)]
         middle = f", median radius {float(r.median()):.3g}" if len(r) else ""
         return f"Attack({len(r)} of {len(self.radius)} changed{middle})"
