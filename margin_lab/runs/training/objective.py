@@ -59,10 +59,9 @@ class Objective:
     def log_batch(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Log of a batch's loss, for the optimizers that step on gradients of ``log L``."""
         if self.loss == NAIVE:
-            value = nn.functional.cross_entropy(outputs, y, reduction=self.reduction).log()
-        else:
-            value = log_loss_of_margins(self._margins(outputs.to(self.dtype), y), self.link, self.reduction)
-        return mark_log_loss(value)
+            value = nn.functional.cross_entropy(outputs, y, reduction=self.reduction)
+            return mark_log_loss(value.log())
+        return log_loss_of_margins(self._margins(outputs.to(self.dtype), y), self.link, self.reduction)
 
     def full(self, outputs: Tensor, y: Tensor) -> tuple[float, Tensor]:
         """Log of the full loss, and the hard margins ``[n]``."""
