@@ -14,9 +14,11 @@ from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
     HardMargin,
     NotSeparableError,
+    SoftMargin,
     hard_margin,
     hard_margin_matrix,
     hard_margin_multiclass,
+    soft_margin,
 )
 from margin_lab.losses import log_loss
 from margin_lab.margins import layers as layer_margins
@@ -68,6 +70,7 @@ __all__ = [
     "NotSeparableError",
     "Option",
     "Run",
+    "SoftMargin",
     "Sweep",
     "Training",
     "adam_theory",
@@ -101,6 +104,7 @@ __all__ = [
     "run_network",
     "runs",
     "smoothed_margin",
+    "soft_margin",
     "sweep_linear",
     "sweep_network",
     "theory",

@@ -22,7 +22,9 @@ def plain_tensor(a: Any, name: str) -> Tensor:
     if hasattr(a, "toarray") and not isinstance(a, np.ndarray):  # SciPy's sparse matrices and arrays
         raise ValueError(f"{name} is sparse ({type(a).__name__}); pass {name}.toarray()")
     if np.ma.isMaskedArray(a):
-        raise ValueError(f"{name} is a masked array; drop the masked samples, or fill them: {name}.filled(...)")
+        raise ValueError(
+            f"{name} is a masked array; drop the masked samples, or fill them: {name}.filled(...)"
+        )
     try:
         # A C-ordered copy: torch warns about read-only arrays, and refuses those that run backwards.
         array = np.array(a, order="C")
@@ -38,7 +40,7 @@ def plain_tensor(a: Any, name: str) -> Tensor:
 
 
 def _numbers(array: np.ndarray, name: str) -> np.ndarray:
-    """Numbers out of an array of objects: DataFrames whose columns have several types, nullable columns, lists with ints of any size."""
+    """Numbers out of an array of objects: frames whose columns have several types, nullable columns."""
     odd = next((x for x in array.flat if not isinstance(x, (bool, int, float, np.number, np.bool_))), None)
     if odd is not None:
         raise ValueError(
@@ -141,7 +143,9 @@ def norm_name(norm: Any) -> Any:
     """Return "l1", "l2" or "linf" for what people write for them: 1, 2, inf, "L2", "Linf", "inf"; anything else as it is."""
     if isinstance(norm, str):
         lower = norm.lower()
-        return {"1": "l1", "2": "l2", "inf": "linf", "l_1": "l1", "l_2": "l2", "l_inf": "linf"}.get(lower, lower)
+        return {"1": "l1", "2": "l2", "inf": "linf", "l_1": "l1", "l_2": "l2", "l_inf": "linf"}.get(
+            lower, lower
+        )
     if isinstance(norm, (int, float, np.number)) and not isinstance(norm, bool):
         return {1.0: "l1", 2.0: "l2", math.inf: "linf"}.get(float(norm), norm)
     return norm

@@ -2,6 +2,15 @@
 
 from margin_lab.hard_margins.binary import hard_margin
 from margin_lab.hard_margins.matrices import hard_margin_matrix, hard_margin_multiclass
+from margin_lab.hard_margins.soft import SoftMargin, soft_margin
 from margin_lab.hard_margins.solution import HardMargin, NotSeparableError
 
-__all__ = ["HardMargin", "NotSeparableError", "hard_margin", "hard_margin_matrix", "hard_margin_multiclass"]
+__all__ = [
+    "HardMargin",
+    "NotSeparableError",
+    "SoftMargin",
+    "hard_margin",
+    "hard_margin_matrix",
+    "hard_margin_multiclass",
+    "soft_margin",
+]

@@ -63,7 +63,7 @@ def hard_margin(
     the certificate of no separator.
     """
     Z, restore = signed_data(X, y)
-    norm = norm_name(norm)
+    norm = str(norm_name(norm))
     choice(norm, "norm", tuple(METHODS))
     choice(method, f"method for norm={norm!r}", ("auto", *METHODS[norm]))
     positive(tol, "tol")

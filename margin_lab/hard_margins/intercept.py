@@ -35,8 +35,8 @@ def with_intercept(solve: Solver, Z: Tensor, y: Tensor, norm: str, tol: float, m
 
     A solver without an intercept sees ``[x_i - m, K]``: its b = K beta has a price, beta's part in the norm. linf: the price is 0
     wherever ``|beta| <= ||w||``, which a large K ensures. l2: it is 0 where the hyperplane passes through m, so m is moved onto
-    the last one found, ``m <- m - b w/||w||^2``; each move makes what is wrong some K^2 times smaller. l1: the price falls like 1/K
-    and does not change the basis, whose equations are solved without it. However w and p were found, what counts is
+    the last one found, ``m <- m - b w/||w||^2``; each move makes what is wrong some K^2 times smaller. l1: the price falls like
+    1/K and does not change the basis, whose equations are solved without it. However w and p were found, what counts is
 
         ``margin = min_i y_i (<x_i, w> + b)  <=  gamma*  <=  ||sum_i p_i y_i x_i||_dual``,   p >= 0, each class's p sums to 1/2.
 
@@ -55,7 +55,8 @@ def with_intercept(solve: Solver, Z: Tensor, y: Tensor, norm: str, tol: float, m
     """
     if bool((y == y[0]).all()):
         raise ValueError(
-            f"bias=True needs samples of both labels, got {y[0].item():+.0f} only: the intercept alone separates them, by any margin"
+            f"bias=True needs samples of both labels, got {y[0].item():+.0f} only: the intercept alone separates them, "
+            "by any margin"
         )
     bounds = InterceptBounds(Z, y, norm)
     found: list[HardMargin] = []

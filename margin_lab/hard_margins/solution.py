@@ -17,6 +17,8 @@ EPS = torch.finfo(torch.float64).eps
 # The margin (w-side) is measured in a norm, the bound (||Z'p||) in its dual.
 ORDER = {"l1": 1.0, "l2": 2.0, "linf": math.inf}
 DUAL_ORDER = {"l1": math.inf, "l2": 2.0, "linf": 1.0}
+# What the rows of Z are, of binary data.
+SIGNED = "z_i = y_i x_i"
 # A bound below this many rounding errors of Z'p is zero for all that float64 can tell.
 ZERO = 500
 
@@ -92,18 +94,26 @@ class NotSeparableError(ValueError):
             them, or with other labels, this proof is gone. Of multiclass data a sample's weight is its largest.
     """
 
-    def __init__(
-        self, certificate: Any, residual: float, norm: str, rows: str = "z_i = y_i x_i", bias: bool = False
-    ):
-        self.certificate, self.residual, self.norm, self.rows, self.bias = certificate, residual, norm, rows, bias
+    def __init__(self, certificate: Any, residual: float, norm: str, rows: str = SIGNED, bias: bool = False):
+        self.certificate, self.residual, self.norm, self.rows, self.bias = (
+            certificate,
+            residual,
+            norm,
+            rows,
+            bias,
+        )
         dual = {"l1": "linf", "l2": "l2", "linf": "l1", "spectral": "nuclear", "nuclear": "spectral"}[norm]
         kind = "separable" if bias else "separable through the origin"
-        intercept = "" if bias or rows[0] == "(" else "an intercept (bias=True of hard_margin), "
+        advice = (
+            "more features, soft_margin," if bias else "more features,"
+        )  # of several classes, of matrices
+        if rows == SIGNED and not bias:
+            advice = "an intercept (bias=True), more features, soft_margin,"
         super().__init__(
             f"the data is not linearly {kind}, so it has no hard margin. Certificate: the "
             f"weights p in the simplex (this error's .certificate) give ||Z'p|| = {residual:.1e} in the {dual} "
             f"norm, zero to rounding, with rows {rows}; a separating w would need <Z'p, w> > 0. What to "
-            f"do: {intercept}more features, soft_margin, or a look at the labels of the samples that contradict each other "
+            f"do: {advice} or a look at the labels of the samples that contradict each other "
             "(.conflicting: their indices, largest weight first)"
         )
 

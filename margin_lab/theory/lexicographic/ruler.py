@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from margin_lab.checks import choice, positive, signed_data
+from margin_lab.checks import choice, norm_name, positive, signed_data
 from margin_lab.hard_margins import NotSeparableError, hard_margin
 from margin_lab.hard_margins.solution import EPS
 from margin_lab.theory.lexicographic.exact_levels import exact_levels, too_large
-from margin_lab.theory.lexicographic.levels import DUST, LevelSearch
+from margin_lab.theory.lexicographic.levels import LevelSearch
 
 ORDER = {"l1": 1.0, "l2": 2.0, "linf": np.inf}
 DUAL = {"l1": np.inf, "l2": 2.0, "linf": 1.0}
@@ -73,7 +73,9 @@ class LexicographicMargin:
         return f"LexicographicMargin(norm={self.norm!r}, levels=[{values}], unique={self.unique}, gap={self.gap:.1e})"
 
 
-def lexicographic_margin(X: Any, y: Any, norm: str = "linf", tol: float = 1e-10) -> LexicographicMargin:
+def lexicographic_margin(
+    X: Any, y: Any, norm: str | float = "linf", tol: float = 1e-10
+) -> LexicographicMargin:
     """Return the lexicographic max-margin direction of a linear model.
 
     Among the unit ``w`` whose smallest margin is largest, those whose second smallest is largest, and so on. For a linear model
@@ -114,6 +116,7 @@ def lexicographic_margin(X: Any, y: Any, norm: str = "linf", tol: float = 1e-10)
     Source: the definition is Nacson et al. (2019); lexicographic maximin by linear programs is the classical computation of the
     nucleolus (Kopelowitz 1967). The certificate is weak duality.
     """
+    norm = str(norm_name(norm))
     choice(norm, "norm", NORMS)
     positive(tol, "tol")
     Z = signed_data(X, y)[0].double().cpu().numpy()
@@ -129,7 +132,7 @@ def lexicographic_margin(X: Any, y: Any, norm: str = "linf", tol: float = 1e-10)
             found = _Found(search.solution(), search.sets, search.weights, search.unique(), "highs")
             return _checked(Z, norm, tol, found)
     except (ArithmeticError, np.linalg.LinAlgError) as error:
-        if too_large(*Z.shape, norm):
+        if too_large(len(Z), Z.shape[1], norm):
             raise ValueError(
                 f"{error}, and the data {list(Z.shape)} is too large for exact arithmetic; scale rows and columns to similar "
                 "sizes, or choose a larger tol"
@@ -171,7 +174,9 @@ def _checked(Z: np.ndarray, norm: str, tol: float, found: _Found) -> Lexicograph
     w = found.w
     margins, rounding = Z @ w, EPS * (np.abs(Z) @ np.abs(w))
     base = float(margins[found.sets[0]].min())
-    if not (np.isfinite(margins).all() and base > 0 and np.isclose(np.linalg.norm(w, ORDER[norm]), 1, rtol=1e-12)):
+    if not (
+        np.isfinite(margins).all() and base > 0 and np.isclose(np.linalg.norm(w, ORDER[norm]), 1, rtol=1e-12)
+    ):
         raise ArithmeticError("no unit w with positive margins was found")
     values, levels, gap, certified = np.zeros(len(Z)), [], 0.0, True
     closed = np.zeros(len(Z), bool)
@@ -188,7 +193,9 @@ def _checked(Z: np.ndarray, norm: str, tol: float, found: _Found) -> Lexicograph
             and (margins[closed] >= values[closed] - slack[closed]).all()
         )
         if not true or not -FLOOR * error <= excess <= max(tol * base, FLOOR * error):
-            raise ArithmeticError(f"the levels could be certified to {excess / base:.1e} only, tol = {tol:.1e}")
+            raise ArithmeticError(
+                f"the levels could be certified to {excess / base:.1e} only, tol = {tol:.1e}"
+            )
         certified &= excess <= tol * base
         values[samples], closed[samples] = t, True
         # rounding may put two samples of one level a unit in the last place apart: the bound is for the smaller value
