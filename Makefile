@@ -72,9 +72,9 @@ address:
 # CUDA's own packages are left out: they exist on Linux only, and torch brings the ones it needs.
 lock:
 	rm -rf _build/lock && $(PYTHON) -m venv _build/lock
-	_build/lock/bin/pip install -qq -e ".[book,test,bench,dev]"
+	_build/lock/bin/pip install -qq -e ".[book,exact,parallel,dask,site,test,bench,dev]"
 	sed -n '/^[^#]/q;p' requirements.txt > _build/lock/header
-	_build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -vE '^(nvidia|cuda|triton)' > _build/lock/set
+	_build/lock/bin/pip freeze --all --exclude pip --exclude wheel --exclude-editable | sed 's/+cpu$$//' | grep -vE '^(nvidia|cuda|triton)' > _build/lock/set
 	cat _build/lock/header _build/lock/set > requirements.txt
 	rm -rf _build/lock
 

@@ -9,7 +9,7 @@ what chapters measure with (theory) and what pages are made of (book) load when 
 from importlib import import_module
 from typing import Any
 
-from margin_lab import datasets, losses, margins, models, norms, optim, runs
+from margin_lab import datasets, losses, margins, models, norms, optim, results, runs
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
     HardMargin,
@@ -27,6 +27,7 @@ from margin_lab.models import homogeneity_degree
 from margin_lab.runs import (
     METHODS,
     Method,
+    NetworkRun,
     NetworkSweep,
     Option,
     Run,
@@ -66,6 +67,7 @@ __all__ = [
     "DivergedError",
     "HardMargin",
     "Method",
+    "NetworkRun",
     "NetworkSweep",
     "NotSeparableError",
     "Option",
@@ -99,6 +101,7 @@ __all__ = [
     "prose",
     "quiz",
     "recordings",
+    "results",
     "robustness",
     "run_linear",
     "run_network",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -156,6 +157,20 @@ def choice(value: Any, name: str, allowed: tuple[str, ...]) -> Any:
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
+
+
+def needs(module: str, package: str, what: str) -> Any:
+    """Import a module of the extra ``book``; where it is missing, raise ``ImportError`` that says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as e:
+        if not module.startswith(str(e.name)):
+            raise  # it is there, and lacks something of its own
+        raise ImportError(
+            f"{what} needs the package {package}, which is not installed: pip install {package} "
+            "(the extra margin-lab[book] has all that the chapters use)",
+            name=e.name,
+        ) from None
 
 
 class DivergedError(ArithmeticError):

@@ -15,7 +15,7 @@ from prose_numbers import literals, unsupported
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = address.chapters(ROOT)
-PAGES = sorted([*(ROOT / "book").glob("*.md"), *(ROOT / "book/appendix").glob("*.md")])
+PAGES = sorted([*(ROOT / "book").glob("*.md"), *(ROOT / "book/appendix").rglob("*.md")])
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.name)
 
 # Numbers in prose that are nobody's result: {file name: {number: why it may stand there}}.

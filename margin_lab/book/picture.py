@@ -7,13 +7,15 @@ import html
 import io
 from typing import Any
 
+from margin_lab.checks import needs
+
 # Enough for a dozen hues with their smoothed edges; a third of the size of full colour.
 _COLORS = 80
 
 
 def png(figure: Any, dpi: float) -> bytes:
     """Return the figure as PNG with a palette of colours."""
-    from PIL import Image
+    Image = needs("PIL.Image", "pillow", "a picture inside the page")
 
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=dpi)

@@ -132,11 +132,11 @@ class InterceptBounds(Bounds):
             w = w / length(w, ORDER[self.norm])
             w = w / length(w, ORDER[self.norm])
             scores = (self.Z @ w) * self.y
-            b = -(scores[self.plus].min() + scores[self.minus].max()) / 2 - self.centre @ w
+            b = -(scores[self.plus].min() + scores[self.minus].max()).item() / 2 - (self.centre @ w).item()
             m = self.y * (self.X @ w + b)
             lower, safe = torch.stack([m.min(), (m - self._rounding(w, b)).min()]).tolist()
             if lower > self.lower:
-                self.w, self.b, self.lower, self.lower_error = w, b.item(), lower, lower - safe
+                self.w, self.b, self.lower, self.lower_error = w, b, lower, lower - safe
         if p is not None and bool(torch.isfinite(p).all()):
             p = p.clamp_min(0)
             tops = [p[side].max() for side in (self.plus, self.minus)]
@@ -152,7 +152,7 @@ class InterceptBounds(Bounds):
                     uneven = abs(math.fsum((p * self.y).tolist())) * self.radius
                     self.p, self.upper, self.upper_error = p, upper, safe - upper + uneven
 
-    def _rounding(self, w: Tensor, b: Tensor | float) -> Tensor:
+    def _rounding(self, w: Tensor, b: float) -> Tensor:
         return EPS * (self.X.abs() @ w.abs() + abs(b))
 
     @property

@@ -128,7 +128,7 @@ def _restored(sol: HardMargin, dual: Tensor, weight: Tensor, dtype: torch.dtype,
     return replace(sol, w=restore(sol.w.to(dtype)), dual=restore(dual.to(dtype)), support=restore(support))
 
 
-def _hard_margin(A: Tensor, norm: str, tol: float) -> HardMargin:
+def _hard_margin(A: Tensor, norm: str | float, tol: float) -> HardMargin:
     """``max_{||W|| <= 1} min_c <A_c, W>`` for ``A [m, a, b]`` float64: w ``[a, b]`` and dual ``[m]`` as tensors."""
     norm = str(norm_name(norm))
     choice(norm, "norm", (*ENTRIES, *SINGULAR))

@@ -10,6 +10,8 @@ import numpy as np
 from margin_lab.checks import choice, norm_name, positive, signed_data
 from margin_lab.hard_margins import NotSeparableError, hard_margin
 from margin_lab.hard_margins.solution import EPS
+from margin_lab.results import Result
+from margin_lab.results.base import as_numpy
 from margin_lab.theory.lexicographic.exact_levels import exact_levels, too_large
 from margin_lab.theory.lexicographic.levels import LevelSearch
 
@@ -20,7 +22,7 @@ NORMS = tuple(ORDER)
 FLOOR = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Level:
     """One level of a lexicographic solution and the proof that it cannot be raised.
 
@@ -38,8 +40,8 @@ class Level:
     weights: Any
 
 
-@dataclass(frozen=True, repr=False)
-class LexicographicMargin:
+@dataclass(frozen=True, eq=False, repr=False)
+class LexicographicMargin(Result):
     """A lexicographic max-margin direction.
 
     Attributes:
@@ -68,7 +70,16 @@ class LexicographicMargin:
         """``margins`` in increasing order ``[n]``: what "lexicographic" compares."""
         return np.sort(self.margins)
 
-    def __repr__(self) -> str:
+    _x, _y, _points, _parts = "sample", "margin", True, (Level,)
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a sample: sample, margin, and level (0 for the first; -1 where w was unique before its level came)."""
+        level = np.full(len(self.margins), -1)
+        for k, found in enumerate(self.levels):
+            level[as_numpy(found.samples)] = k
+        return {"sample": np.arange(len(level)), "margin": as_numpy(self.margins), "level": level}
+
+    def _title(self) -> str:
         values = ", ".join(f"{level.margin:.6g}" for level in self.levels)
         return f"LexicographicMargin(norm={self.norm!r}, levels=[{values}], unique={self.unique}, gap={self.gap:.1e})"
 
