@@ -12,12 +12,14 @@ from typing import Any
 from margin_lab import datasets, losses, margins, models, norms, optim, results, runs
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
+    EntropyDual,
     HardMargin,
     NotSeparableError,
     SoftMargin,
     hard_margin,
     hard_margin_matrix,
     hard_margin_multiclass,
+    max_entropy_dual,
     soft_margin,
 )
 from margin_lab.losses import log_loss
@@ -65,6 +67,7 @@ _LAZY = {
 __all__ = [
     "METHODS",
     "DivergedError",
+    "EntropyDual",
     "HardMargin",
     "Method",
     "NetworkRun",
@@ -93,6 +96,7 @@ __all__ = [
     "log_loss",
     "losses",
     "margins",
+    "max_entropy_dual",
     "models",
     "normalized_margin",
     "norms",
