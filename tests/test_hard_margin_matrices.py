@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import margin_lab as ml
+from margin_lab.hard_margins import matrices, semidefinite
 from margin_lab.hard_margins.semidefinite import Sign
 
 ENTRIES, SINGULAR = ("l1", "frobenius", "max"), ("spectral", "nuclear")
@@ -210,3 +211,34 @@ def test_derivative_of_the_sign(rank: int) -> None:
     ahead, behind = (s.u @ s.value(zero) @ s.v.T for s in (at(h), at(-h)))
     slope = sign.derivative(sign.coordinates(dl @ right.T + left @ dr.T)[None], zero)[0]
     np.testing.assert_allclose(slope, sign.coordinates((ahead - behind) / (2 * h)), atol=1e-7)
+
+
+@pytest.mark.parametrize("failure", ["nan", "zero", "singular"])
+@pytest.mark.parametrize("norm", SINGULAR)
+def test_a_solver_that_fails_leaves_the_l2_bounds(
+    norm: str, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever Clarabel or Newton's method return, the bounds hold, the gap is what it is, and the status says so."""
+    X, y = multiclass(1)
+    exact = ml.hard_margin_multiclass(X, y, norm)
+    program, value = matrices.semidefinite_program, {"nan": np.nan, "zero": 0.0}.get(failure)
+
+    def failing(A: np.ndarray, c: np.ndarray, norm: str) -> tuple[np.ndarray, np.ndarray]:
+        W, lam = program(A, c, norm)
+        return (W + 0.1, lam + 0.1) if value is None else (value * W, value * lam)
+
+    def singular(*_: object) -> None:
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(matrices, "semidefinite_program", failing)
+    monkeypatch.setattr(matrices, "newton", singular)
+    sol = ml.hard_margin_multiclass(X, y, norm)
+    assert sol.status == "limit" and 1e-10 < sol.gap < np.inf
+    assert 0 < sol.margin <= exact.upper_bound and sol.upper_bound >= exact.margin
+
+
+def test_clarabel_has_a_limit_spectral(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(semidefinite, "ITERATIONS", 1)
+    X, y = multiclass(1)
+    sol = ml.hard_margin_multiclass(X, y, "spectral")
+    assert sol.status in ("limit", "certified") and 0 < sol.gap < np.inf
