@@ -136,7 +136,11 @@ def test_a_contradiction_in_a_sample_ends_the_search():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_no_bound_from_what_is_not_finite(bad):
     Z = torch.tensor(gaussian(20, 3))
-    for w, p in ((torch.full((3,), bad), None), (None, torch.full((20,), bad)), (torch.zeros(3), torch.zeros(20))):
+    for w, p in (
+        (torch.full((3,), bad), None),
+        (None, torch.full((20,), bad)),
+        (torch.zeros(3), torch.zeros(20)),
+    ):
         bounds = Bounds(Z, "l2")
         bounds.offer(None if w is None else w.double(), None if p is None else p.double())
         assert bounds.gap == math.inf

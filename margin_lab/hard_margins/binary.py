@@ -1,4 +1,4 @@
-"""The exact hard margin of binary data: solvers tried in turn until a certificate settles the gap, and a proof where they fail."""
+"""The exact hard margin of binary data: solvers in turn until a certificate settles the gap, a proof where they fail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from margin_lab.checks import choice, positive, signed_data
 from margin_lab.hard_margins.dual_active_set import least_distance
@@ -103,7 +102,9 @@ def hard_margin(
         found = exact_margin(bounds, math.inf if exact else WORK)
         if found is not None:
             used.append("rational")
-            bounds.enclose(torch.from_numpy(found.w).to(Z), torch.from_numpy(found.p).to(Z), found.lower, found.upper)
+            bounds.enclose(
+                torch.from_numpy(found.w).to(Z), torch.from_numpy(found.p).to(Z), found.lower, found.upper
+            )
     counted = [r.products for r in reports if r.products is not None]
     return HardMargin(
         w=restore(bounds.w.to(dtype)),

@@ -1,4 +1,4 @@
-"""The l2 hard margin in rational arithmetic: a dual active-set method that ends with the optimum or with a proof that there is none."""
+"""The l2 hard margin in rational arithmetic: a dual active-set method that ends with the optimum or the proof of none."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Optimum:
         return np.array([quotient(*(x / total).as_integer_ratio()) for x in self.weights])
 
     def direction(self) -> np.ndarray:
-        """w with largest entry near 1, each entry right to rounding."""
+        """W with largest entry near 1, each entry right to rounding."""
         top = max(map(abs, self.w)).bit_length()
         return np.array([quotient(x, 1, -top) for x in self.w])
 
@@ -91,7 +91,7 @@ class ClosestPoint:
         return self._dots[key]
 
     def equations(self, active: list[int], new: int | None = None) -> tuple[list[int], list[int], int] | None:
-        """Multipliers u that make the active rows tight, and r with ``I_new`` projected on them: ``G u = bound, G r = I_A I_new``.
+        """Multipliers u that make the active rows tight, and r, ``I_new`` projected on them: ``G u = bound, G r = I_A I_new``.
 
         Integers over the third value returned, which is positive; None where the active rows are dependent.
         """
@@ -138,10 +138,8 @@ class ClosestPoint:
         return w
 
     def violated(self, w: Row, denominator: int, active: list[int]) -> tuple[int | None, list[int]]:
-        """The row that is violated most, as far as floats can tell, or none; and in that case the inactive rows that are tight."""
-        v = np.array(
-            [quotient(a, denominator, -self.E - c) for a, c in zip(w, self.c.tolist(), strict=True)]
-        )
+        """The row that is violated most, as far as floats can tell; if there is none, the inactive rows that are tight."""
+        v = np.array([quotient(a, denominator, -self.E - c) for a, c in zip(w, self.c.tolist(), strict=True)])
         goal = np.ldexp(1.0, self.r)
         excess = self.V @ v - goal
         error = (len(v) + 4) * EPS * (np.abs(self.V) @ np.abs(v) + goal) + len(v) * TINY
@@ -151,8 +149,7 @@ class ClosestPoint:
         if known.any():
             return int(np.argmin(np.where(known, excess / self.size, np.inf))), []
         tight = []
-        for i in np.flatnonzero(~(excess > error)):
-            i = int(i)
+        for i in np.flatnonzero(~(excess > error)).tolist():
             if i in active:
                 continue
             rest = dot(self.row(i), w) - self.bound(i) * denominator
@@ -200,7 +197,9 @@ class ClosestPoint:
                 return [*active, new]
             if first is None:  # I_new = sum r_i I_i with r <= 0
                 weights = [Fraction(-x, denominator) for x in r] + [Fraction(1)]
-                return Optimum(False, [*active, new], self._on_rows([*active, new], weights), [], 0.0, 0.0, [])
+                return Optimum(
+                    False, [*active, new], self._on_rows([*active, new], weights), [], 0.0, 0.0, []
+                )
             del active[first]
 
     def _on_rows(self, active: list[int], weights: list[Fraction]) -> list[Fraction]:
@@ -209,7 +208,9 @@ class ClosestPoint:
         top = max(exponents)
         return [x * (1 << (top - e)) for x, e in zip(weights, exponents, strict=True)]
 
-    def _optimum(self, active: list[int], u: list[int], w: Row, denominator: int, tight: list[int]) -> Optimum:
+    def _optimum(
+        self, active: list[int], u: list[int], w: Row, denominator: int, tight: list[int]
+    ) -> Optimum:
         weights = self._on_rows(active, [Fraction(x) for x in u])
         # 1/||w|| with w = w' / denominator * 2**-E, to 64 bits and then outwards
         square = dot(w, w)
@@ -219,5 +220,11 @@ class ClosestPoint:
         exponent = self.E - shift // 2
         lower, upper = quotient(root, 1, exponent), quotient(root + 1, 1, exponent)
         return Optimum(
-            True, active, weights, w, math.nextafter(lower, 0), math.nextafter(upper, math.inf), sorted([*active, *tight])
+            True,
+            active,
+            weights,
+            w,
+            math.nextafter(lower, 0),
+            math.nextafter(upper, math.inf),
+            sorted([*active, *tight]),
         )

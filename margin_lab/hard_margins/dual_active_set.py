@@ -94,12 +94,15 @@ def non_negative_least_squares(U: np.ndarray, c: np.ndarray) -> Pair | None:
 def on_samples(U: np.ndarray, c: np.ndarray) -> Pair | None:
     """Solve for samples of the rows that grow sixteenfold, each from the rows that mattered in the one before."""
     n, d = U.shape
-    order = np.random.default_rng(0).permutation(n)  # deterministic, and independent of how the data is sorted
+    order = np.random.default_rng(0).permutation(
+        n
+    )  # deterministic, and independent of how the data is sorted
     sizes = [n]
     while sizes[-1] > max(START, 8 * d):
         sizes.append(sizes[-1] // SHRINK)
     more = MORE * max(50, d)
-    rows, active = order[: sizes[-1]], np.zeros(0, dtype=np.int64)
+    rows, active, lam = order[: sizes[-1]], np.zeros(0, dtype=np.int64), np.zeros(n)
+    found: Pair | None = None
     for size in reversed(sizes):
         sample = order[:size] if size < n else None
         inside, bound = (U, c) if sample is None else (U[sample], c[sample])
@@ -111,20 +114,22 @@ def on_samples(U: np.ndarray, c: np.ndarray) -> Pair | None:
             new = np.flatnonzero(excess < -FEASIBLE)
             lam = np.zeros(n)
             lam[rows] = found.lam
-            if len(new) == 0 or _contradict(U[rows], c[rows], found):
+            if len(new) == 0 or _contradict(U[rows], found):
                 break
             if len(new) > more:
                 new = new[np.argpartition(excess[new], more)[:more]]
             slack = U[rows] @ found.w - c[rows]
-            near = slack <= np.partition(slack, KEEP * d)[KEEP * d] if len(slack) > KEEP * d else slack < np.inf
+            near = (
+                slack <= np.partition(slack, KEEP * d)[KEEP * d] if len(slack) > KEEP * d else slack < np.inf
+            )
             rows = np.union1d(rows[near | (found.lam > 0)], new if sample is None else sample[new])
             active = np.flatnonzero(lam[rows] > 0)
-        if _contradict(U[rows], c[rows], found):
+        if found is None or _contradict(U[rows], found):
             break
-    return Pair(found.w, lam)
+    return None if found is None else Pair(found.w, lam)
 
 
-def _contradict(U: np.ndarray, c: np.ndarray, found: Pair) -> bool:
+def _contradict(U: np.ndarray, found: Pair) -> bool:
     """Whether these rows alone allow no w: more rows will not change that."""
     return bool((U @ found.w <= 0).any())
 

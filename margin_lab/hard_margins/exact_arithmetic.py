@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from operator import mul
+from typing import Any
 
 import numpy as np
 
@@ -117,16 +118,21 @@ def solve(matrix: list[Row], right: list[Row]) -> tuple[list[Row], int] | None:
     try:
         import flint
     except ImportError:
-        reduced, denominator, pivots = reduce([a + b for a, b in zip(matrix, right, strict=True)], len(matrix))
+        reduced, denominator, pivots = reduce(
+            [a + b for a, b in zip(matrix, right, strict=True)], len(matrix)
+        )
         if len(pivots) < len(matrix):
             return None
         columns = [row[len(matrix) :] for row in reduced]
+        common = math.gcd(denominator, *(x for row in columns for x in row))
+        columns, denominator = [[x // common for x in row] for row in columns], denominator // common
     else:
         try:
-            X, common = flint.fmpz_mat(matrix).solve(flint.fmpz_mat(right)).numer_denom()
+            quotients: Any = flint.fmpz_mat(matrix).solve(flint.fmpz_mat(right))
+            X, whole = quotients.numer_denom()
         except ZeroDivisionError:
             return None
-        columns, denominator = [[int(x) for x in row] for row in X.tolist()], int(common)
+        columns, denominator = [[int(x) for x in row] for row in X.tolist()], int(whole)
     if denominator < 0:
         columns, denominator = [[-x for x in row] for row in columns], -denominator
     return columns, denominator

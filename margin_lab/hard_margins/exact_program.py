@@ -95,7 +95,7 @@ class Program:
     def _violated(
         self, x: Row, denominator: int, R: list[int], F: list[int], first: bool
     ) -> tuple[str, int, int] | None:
-        """The constraint that is violated most (relative to its terms, whatever the columns' scale), or the first one: kind, index and side."""
+        """The constraint that is violated most (relative to its terms), or the first one: kind, index and side."""
         tight = set(R)
         worst, where = 0.0, None
         for j in F:
@@ -129,9 +129,7 @@ class Program:
     ) -> None:
         """Make the violated constraint tight, and release the one whose multiplier is first to vanish."""
         kind, index, side = entering
-        target = (
-            self.rows[index] if kind == "row" else [-side * (j == index) for j in range(len(self.cost))]
-        )
+        target = self.rows[index] if kind == "row" else [-side * (j == index) for j in range(len(self.cost))]
         found = self.combination(R, F, target)
         if found is None:
             raise ArithmeticError("singular basis: a bug in the simplex method")

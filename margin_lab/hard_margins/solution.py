@@ -19,7 +19,7 @@ DUAL_ORDER = {name: ORDER[DUAL_NAME[name]] for name in ORDER}
 ZERO = 500
 # Bounds within this many rounding errors of each other are called as close as they come: one product's error, and the solver's.
 FLOOR = 100
-# A weight above this, relative to the largest, makes a support vector: solvers leave 1e-16, certified answers need none below 1e-8.
+# A weight above this, relative to the largest, makes a support vector: solvers leave 1e-16, and answers need none below 1e-8.
 SUPPORT = 1e-10
 # Right-hand sides are kept above the smallest normal float by as much as solvers square or divide away.
 SMALLEST = 1e-300
