@@ -10,8 +10,7 @@ import torch
 
 from margin_lab.checks import as_tensor, positive, signed_data
 from margin_lab.hard_margins.binary import hard_margin
-from margin_lab.hard_margins.intercept import ON_MARGIN
-from margin_lab.hard_margins.solution import EPS, HardMargin
+from margin_lab.hard_margins.solution import HardMargin
 
 # Weights below this, relative to the largest, belong to samples that no optimal dual gives weight to.
 DUST = 1e-9
@@ -96,7 +95,7 @@ def max_entropy_dual(X: Any, y: Any, solution: HardMargin | None = None, tol: fl
         raise ValueError("the solution is not of this data: pass hard_margin(X, y), or leave it out")
     if sol.b != 0:
         rows = np.hstack([rows, labels[:, None] * np.abs(rows).max()])
-    on_margin = _on_margin(sol, rows, margins, p0)
+    on_margin = as_tensor(sol.on_margin, "on_margin").long().cpu().numpy()
     p0 = np.where(np.isin(np.arange(len(p0)), on_margin), np.maximum(p0, 0), 0)
     g = (p0 / p0.sum()) @ rows
     A = rows[on_margin] - g
@@ -116,16 +115,6 @@ def max_entropy_dual(X: Any, y: Any, solution: HardMargin | None = None, tol: fl
         on_margin=restore(torch.from_numpy(on_margin)),
         status="certified" if certified else "limit",
     )
-
-
-def _on_margin(sol: HardMargin, rows: np.ndarray, margins: np.ndarray, p0: np.ndarray) -> np.ndarray:
-    if sol.on_margin is not None:
-        given: np.ndarray = as_tensor(sol.on_margin, "on_margin").long().cpu().numpy()
-        return given
-    w = as_tensor(sol.w, "w").double().cpu().numpy()
-    rounding = 4 * EPS * (np.abs(rows[:, : len(w)]) @ np.abs(w) + abs(sol.b))
-    near = margins <= margins.min() * (1 + ON_MARGIN) + rounding
-    return np.flatnonzero(near | (p0 > DUST * p0.max()))
 
 
 def _largest_entropy(A: np.ndarray) -> tuple[np.ndarray, float]:
@@ -167,7 +156,7 @@ def _minimised(A: np.ndarray) -> tuple[np.ndarray, float]:
         t = 1.0
         while t > 1e-8:
             new, q = value(v + t * step)
-            if new <= f - 1e-4 * t * decrease + 4 * EPS * max(1.0, abs(f)):
+            if new <= f - 1e-4 * t * decrease + 1e-15 * max(1.0, abs(f)):
                 break
             t /= 2
         else:

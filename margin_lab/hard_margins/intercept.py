@@ -12,7 +12,9 @@ from torch import Tensor
 from margin_lab.hard_margins.solution import (
     DUAL_ORDER,
     EPS,
+    ON_MARGIN,
     ORDER,
+    SUPPORT,
     Bounds,
     HardMargin,
     NotSeparableError,
@@ -24,8 +26,6 @@ from margin_lab.hard_margins.solution import (
 COLUMNS = {"l2": (16.0,) * 6, "linf": (4.0,), "l1": (2.0**20, 2.0**32)}
 # Entries of w and weights below this, relative to the largest, are not part of a basis.
 DUST = 1e-11
-# A sample is on the margin if its margin exceeds the smallest by at most this, relatively, or by its rounding error.
-ON_MARGIN = 1e-7
 
 Solver = Callable[..., HardMargin]
 
@@ -85,7 +85,7 @@ def with_intercept(solve: Solver, Z: Tensor, y: Tensor, norm: str, tol: float, m
         upper_bound=max(bounds.upper, bounds.lower),
         gap=bounds.gap,
         dual=bounds.p,
-        support=(bounds.p > 1e-10 * bounds.p.max()).nonzero().squeeze(1),
+        support=(bounds.p > SUPPORT * bounds.p.max()).nonzero().squeeze(1),
         status="certified" if certified else bounds.doubt,
         norm=norm,
         method="+".join(sol.method for sol in found),
@@ -166,7 +166,7 @@ class InterceptBounds(Bounds):
         """Indices of the samples on the margin, with or without weight."""
         m = self.y * (self.X @ self.w + self.b)
         near = m <= self.lower + ON_MARGIN * abs(self.lower) + 4 * self._rounding(self.w, self.b)
-        return (near | (self.p > 1e-10 * self.p.max())).nonzero().squeeze(1)
+        return (near | (self.p > SUPPORT * self.p.max())).nonzero().squeeze(1)
 
 
 def basis(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, norm: str) -> tuple[Tensor, Tensor]:

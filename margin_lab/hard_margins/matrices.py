@@ -81,6 +81,7 @@ def hard_margin_multiclass(
             restore(spread(error.certificate)), error.residual, error.norm, "(e_yi - e_j) x_i^T"
         ) from None
     p = spread(sol.dual)
+    sol = replace(sol, on_margin=i[sol.on_margin].unique())
     return replace(_restored(sol, p, p.amax(1), x.dtype, restore), classes=order)
 
 
@@ -125,7 +126,13 @@ def hard_margin_matrix(X: Any, y: Any, norm: str | float = "spectral", tol: floa
 
 def _restored(sol: HardMargin, dual: Tensor, weight: Tensor, dtype: torch.dtype, restore: Any) -> HardMargin:
     support = (weight > 1e-10 * weight.max()).nonzero().squeeze(1)
-    return replace(sol, w=restore(sol.w.to(dtype)), dual=restore(dual.to(dtype)), support=restore(support))
+    return replace(
+        sol,
+        w=restore(sol.w.to(dtype)),
+        dual=restore(dual.to(dtype)),
+        support=restore(support),
+        on_margin=restore(sol.on_margin),
+    )
 
 
 def _hard_margin(A: Tensor, norm: str | float, tol: float) -> HardMargin:
@@ -164,6 +171,7 @@ def _hard_margin(A: Tensor, norm: str | float, tol: float) -> HardMargin:
         norm=norm,
         method="clarabel",
         products=None,
+        on_margin=bounds.on_margin(),
     )
 
 
@@ -176,6 +184,7 @@ class SingularBounds(Bounds):
         self.lower, self.lower_error = -torch.inf, 0.0
         self.upper, self.upper_error = torch.inf, 0.0
         self.w, self.p = torch.zeros_like(self.Z[0]), A.new_full((len(A),), 1 / len(A))
+        self.columns = torch.linalg.vector_norm(self.Z, torch.inf, dim=0)
         # an SVD is right to a few roundings of the largest singular value, each
         self._svd = 4 * EPS * min(self.shape)
 

@@ -12,10 +12,7 @@ import torch
 from margin_lab.checks import as_tensor, positive, signed_data
 from margin_lab.hard_margins.interior_point import interior_point
 from margin_lab.hard_margins.labels import predicted
-from margin_lab.hard_margins.solution import EPS
-
-# Bounds within this many rounding errors of each other are as close as they come.
-FLOOR = 100
+from margin_lab.hard_margins.solution import EPS, FLOOR, SUPPORT
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,7 +115,7 @@ def soft_margin(X: Any, y: Any, C: float = 1.0, tol: float = 1e-10, bias: bool =
         dual=restore(torch.from_numpy(alpha).to(dtype)),
         slacks=restore(torch.from_numpy(bounds.slacks).to(dtype)),
         margin=1 / length if length > 0 else math.inf,
-        support=restore(torch.from_numpy(np.flatnonzero(alpha > 1e-10 * alpha.max()))),
+        support=restore(torch.from_numpy(np.flatnonzero(alpha > SUPPORT * alpha.max()))),
         status=status,
         C=float(C),
     )
