@@ -79,7 +79,7 @@ def hard_margin(
     bounds = Bounds(Z, norm)
     used: list[str] = []
     reports: list[Report] = []
-    if bool(Z.any(1).all()):  # a sample at the origin contradicts every w by itself
+    if not bounds.has_zero_row:  # a sample at the origin contradicts every w by itself
         for name in METHODS[norm] if method == "auto" else (method,):
             used.append(name)
             reports.append(SOLVERS[name](bounds, tol))

@@ -112,16 +112,13 @@ class NotSeparableError(ValueError):
 
 def length(t: Tensor, order: float, dim: int = -1) -> Tensor:
     """Return the norm of ``t`` along ``dim`` without squaring anything that would over- or underflow."""
+    plain = torch.linalg.vector_norm(t, order, dim=dim)
+    low, high = (x.item() for x in torch.aminmax(plain))
+    if low > 1e-140 and high < 1e140:
+        return plain
     top = t.abs().amax(dim, keepdim=True)
     unit = t / torch.where(top > 0, top, 1.0)
     return torch.linalg.vector_norm(unit, order, dim=dim) * top.squeeze(dim)
-
-
-def row_lengths(Z: Tensor, order: float) -> Tensor:
-    """Return the norms of the rows, in one pass where nothing over- or underflows."""
-    rows = torch.linalg.vector_norm(Z, order, dim=1)
-    low, high = torch.stack(torch.aminmax(rows)).tolist()
-    return rows if low > 1e-140 and high < 1e140 else length(Z, order)
 
 
 def unit_rows(Z: Tensor, order: float) -> tuple[Tensor, Tensor]:
@@ -130,7 +127,7 @@ def unit_rows(Z: Tensor, order: float) -> tuple[Tensor, Tensor]:
     ``Zw >= min_k ||z_k||`` is ``Uw >= c``, so solvers see rows of one size whatever the data's scale. Multipliers
     lam of ``Uw >= c`` are weights ``p = lam c`` (to a factor) on Z.
     """
-    rows = row_lengths(Z, order)
+    rows = length(Z, order)
     least = rows.min()
     U = Z / rows[:, None]
     if least < 1e-290:  # where the norm is subnormal the division is inexact
@@ -158,7 +155,11 @@ class Bounds:
         self.lower, self.lower_error = -math.inf, 0.0
         self.upper, self.upper_error = math.inf, 0.0
         self.w, self.p = torch.zeros_like(Z[0]), Z.new_full((len(Z),), 1 / len(Z))
-        self.columns = torch.linalg.vector_norm(Z, math.inf, dim=0)
+        lengths = torch.linalg.vector_norm(Z, dim=1)
+        shortest, self.longest = (x.item() for x in torch.aminmax(lengths))
+        # a norm may underflow
+        self.has_zero_row = shortest == 0 and not bool(Z.any(1).all())
+        self.m = Z[:, 0]  # the margins of w
 
     def offer(self, w: Tensor | None = None, p: Tensor | None = None) -> None:
         """Keep ``w`` and the weights ``p`` (any positive multiples) where they improve a bound."""
@@ -180,9 +181,10 @@ class Bounds:
         lower = m.min().item()
         if not lower > self.lower:
             return
+        self.m = m
         # Only rows within the largest rounding error of the smallest can be the one with the least safe margin.
         terms = len(w) + 2
-        most = EPS * (self.columns @ w.abs()).item()
+        most = EPS * self.longest * float(torch.linalg.vector_norm(w))
         near = (m <= lower + terms * most).nonzero().squeeze(1)
         error = EPS * (self.Z[near].abs() @ w.abs())
         close = m[near]
@@ -191,10 +193,10 @@ class Bounds:
         self.separated = sure > SMALLEST  # and then nothing that underflowed matters
 
     def _offer_weights(self, p: Tensor) -> None:
-        top = p.max().item()
-        if not 0 < top < math.inf or not bool(torch.isfinite(p).all()):
+        low, top = (x.item() for x in torch.aminmax(p))
+        if not 0 < top < math.inf or not low > -math.inf:  # both are NaN where one entry is
             return
-        p = p.clamp_min(0) / top
+        p = (p if low >= 0 else p.clamp_min(0)) / top
         p = p / p.sum()
         used = p.nonzero().squeeze(1)
         weights, rows = (p, self.Z) if 4 * len(used) > len(p) else (p[used], self.Z[used])
@@ -213,6 +215,7 @@ class Bounds:
         """Take the answer of rational arithmetic: the enclosure is proved, w and p are the exact ones rounded."""
         self.w, self.p = w / length(w, ORDER[self.norm]), p / p.sum()
         self.lower, self.upper, self.exact = lower, upper, (lower, upper)
+        self.m = self.Z @ self.w
         self.lower_error = self.upper_error = 0.0
         self.separated = lower > 0
 
@@ -252,10 +255,9 @@ class Bounds:
 
     def on_margin(self) -> Tensor:
         """Indices of the samples on the margin of w, with or without weight, to ``ON_MARGIN`` and rounding."""
-        m = self.Z @ self.w
-        least = m.min()
-        near = least + ON_MARGIN * least.abs() + 4 * EPS * len(self.w) * (self.columns @ self.w.abs())
-        rows = (m <= near).nonzero().squeeze(1)
-        error = 4 * EPS * (self.Z[rows].abs() @ self.w.abs())
-        rows = rows[m[rows] <= least + ON_MARGIN * least.abs() + error]
+        near = self.lower + ON_MARGIN * abs(self.lower)
+        most = 4 * EPS * self.longest * float(torch.linalg.vector_norm(self.w))
+        rows = (self.m <= near + most).nonzero().squeeze(1)
+        if most > ON_MARGIN * abs(self.lower) / 100:  # on badly scaled data every row has its own rounding error
+            rows = rows[self.m[rows] <= near + 4 * EPS * (self.Z[rows].abs() @ self.w.abs())]
         return torch.cat([rows, self.support()]).unique()
