@@ -57,7 +57,7 @@ class HardMargin:
         method: the solvers that were run, in order.
         products: work in pairs of products Zw and Z'p, where the solver counts it, else None.
         on_margin: indices of all samples on the margin of w, with weight or without: ``z_i . w`` is at most ``1e-7`` (relative)
-            or its rounding error above the smallest, or the sample is in the support; with ``exact=True`` in l2: exactly those.
+            or its rounding error above the smallest, or the sample is in the support. Where there is an ``interval``: exactly those.
         interval: with ``exact=True`` (or where nothing else would do) two floats that enclose gamma*, computed without rounding
             and then rounded outwards; ``margin`` and ``upper_bound`` are these two, and w and dual are the exact ones rounded,
             which may cost them digits on badly scaled data. Else None.
@@ -144,11 +144,12 @@ class Bounds:
 
     Attributes:
         separated: whether w is proved to separate the data, with the rounding errors of the products bounded.
-        exact: the enclosure that rational arithmetic gave, if it was asked.
+        exact, tight: the enclosure that rational arithmetic gave, if it was asked, and the rows on the margin.
     """
 
     separated = False
     exact: tuple[float, float] | None = None
+    tight: Tensor | None = None
 
     def __init__(self, Z: Tensor, norm: str):
         self.Z, self.norm = Z, norm
@@ -211,11 +212,11 @@ class Bounds:
         p = unit_rows(self.Z, DUAL_ORDER[self.norm])[1]
         self.offer(p @ self.Z, p)
 
-    def enclose(self, w: Tensor, p: Tensor, lower: float, upper: float) -> None:
+    def enclose(self, w: Tensor, p: Tensor, lower: float, upper: float, tight: list[int]) -> None:
         """Take the answer of rational arithmetic: the enclosure is proved, w and p are the exact ones rounded."""
+        self.tight = torch.tensor(tight, device=w.device)
         self.w, self.p = w / length(w, ORDER[self.norm]), p / p.sum()
         self.lower, self.upper, self.exact = lower, upper, (lower, upper)
-        self.m = self.Z @ self.w
         self.lower_error = self.upper_error = 0.0
         self.separated = lower > 0
 
@@ -255,9 +256,13 @@ class Bounds:
 
     def on_margin(self) -> Tensor:
         """Indices of the samples on the margin of w, with or without weight, to ``ON_MARGIN`` and rounding."""
+        if self.tight is not None:
+            return self.tight
         near = self.lower + ON_MARGIN * abs(self.lower)
         most = 4 * EPS * self.longest * float(torch.linalg.vector_norm(self.w))
         rows = (self.m <= near + most).nonzero().squeeze(1)
-        if most > ON_MARGIN * abs(self.lower) / 100:  # on badly scaled data every row has its own rounding error
+        if (
+            most > ON_MARGIN * abs(self.lower) / 100
+        ):  # on badly scaled data every row has its own rounding error
             rows = rows[self.m[rows] <= near + 4 * EPS * (self.Z[rows].abs() @ self.w.abs())]
         return torch.cat([rows, self.support()]).unique()
