@@ -102,9 +102,8 @@ def hard_margin(
         found = exact_margin(bounds, math.inf if exact else WORK)
         if found is not None:
             used.append("rational")
-            bounds.enclose(
-                torch.from_numpy(found.w).to(Z), torch.from_numpy(found.p).to(Z), found.lower, found.upper
-            )
+            w, p = (torch.from_numpy(a).to(Z) for a in (found.w, found.p))
+            bounds.enclose(w, p, found.lower, found.upper, found.tight)
     counted = [r.products for r in reports if r.products is not None]
     return HardMargin(
         w=restore(bounds.w.to(dtype)),

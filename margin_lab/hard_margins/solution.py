@@ -57,7 +57,7 @@ class HardMargin:
         method: the solvers that were run, in order.
         products: work in pairs of products Zw and Z'p, where the solver counts it, else None.
         on_margin: indices of all samples on the margin of w, with weight or without: ``z_i . w`` is at most ``1e-7`` (relative)
-            or its rounding error above the smallest, or the sample is in the support. Where there is an ``interval``: exactly those.
+            or its rounding error above the smallest, or it is in the support. With an ``interval``: exactly those.
         interval: with ``exact=True`` (or where nothing else would do) two floats that enclose gamma*, computed without rounding
             and then rounded outwards; ``margin`` and ``upper_bound`` are these two, and w and dual are the exact ones rounded,
             which may cost them digits on badly scaled data. Else None.
