@@ -97,7 +97,7 @@ def hard_margin(
     bounds = Bounds(Z, norm)
     used: list[str] = []
     reports: list[Report] = []
-    if bool(Z.any(1).all()):  # a sample at the origin contradicts every w by itself
+    if not bounds.has_zero_row:  # a sample at the origin contradicts every w by itself
         for name in METHODS[norm] if method == "auto" else (method,):
             used.append(name)
             reports.append(SOLVERS[name](bounds, tol))
@@ -120,9 +120,8 @@ def hard_margin(
         found = exact_margin(bounds, math.inf if exact else WORK)
         if found is not None:
             used.append("rational")
-            bounds.enclose(
-                torch.from_numpy(found.w).to(Z), torch.from_numpy(found.p).to(Z), found.lower, found.upper
-            )
+            w, p = (torch.from_numpy(a).to(Z) for a in (found.w, found.p))
+            bounds.enclose(w, p, found.lower, found.upper, found.tight)
     counted = [r.products for r in reports if r.products is not None]
     return HardMargin(
         w=restore(bounds.w.to(dtype)),

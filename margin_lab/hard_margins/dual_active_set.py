@@ -10,7 +10,7 @@ import numpy as np
 # DAQP's tolerance on unit rows (its default, 1e-6, certifies 1e-6), and its iterations, of which Gaussian data needs some d.
 FEASIBLE, STEPS = 1e-11, 10_000
 # From this many rows on, samples of a SHRINKth are solved first, down to those of START rows, or 8 d.
-DIRECT, SHRINK, START = 1500, 16, 1000
+DIRECT, SHRINK, START = 2500, 16, 1000
 # At most MORE d violated rows join the working set in a round, and the KEEP d nearest to their bound stay. Found on Gaussian data
 # from 2,000 x 100 to 200,000 x 50; twice or half of either costs some 30 %. Sets that need more rounds go to another solver.
 MORE, KEEP, ROUNDS = 5, 3, 50

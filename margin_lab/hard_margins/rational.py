@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from margin_lab.hard_margins.closest_point import ClosestPoint
-from margin_lab.hard_margins.exact_arithmetic import integers, quotient
+from margin_lab.hard_margins.exact_arithmetic import dot, integers, quotient
 from margin_lab.hard_margins.exact_program import Program
 from margin_lab.hard_margins.solution import Bounds
 
@@ -19,12 +19,13 @@ Basis = tuple[list[int], list[int], dict[int, int]]
 
 
 class Enclosure(NamedTuple):
-    """The exact w ``[d]`` and weights p ``[n]``, rounded, and two floats that enclose gamma*."""
+    """The exact w ``[d]`` and weights p ``[n]``, rounded, two floats that enclose gamma*, and the rows on the margin of w."""
 
     w: np.ndarray
     p: np.ndarray
     lower: float
     upper: float
+    tight: list[int]
 
 
 def affordable(bounds: Bounds, work: float) -> bool:
@@ -55,7 +56,7 @@ def in_l2(Z: np.ndarray, p: np.ndarray, work: float) -> Enclosure | None:
         return None
     weights = np.zeros(len(Z))
     weights[found.active] = found.shares()
-    return Enclosure(found.direction(), weights, found.lower, found.upper)
+    return Enclosure(found.direction(), weights, found.lower, found.upper, found.tight)
 
 
 def by_program(Z: np.ndarray, w: np.ndarray, p: np.ndarray, norm: str, work: float) -> Enclosure | None:
@@ -89,7 +90,8 @@ def by_program(Z: np.ndarray, w: np.ndarray, p: np.ndarray, norm: str, work: flo
     whole = x[:d] if norm == "linf" else [a - b for a, b in zip(x[:d], x[d : 2 * d], strict=True)]
     direction = np.array([quotient(v, denominator) for v in whole])
     gamma = quotient(x[-1], denominator, E)
-    return Enclosure(direction, weights, math.nextafter(gamma, 0), math.nextafter(gamma, math.inf))
+    tight = [i for i in range(n) if dot(program.rows[i], x) == 0]
+    return Enclosure(direction, weights, math.nextafter(gamma, 0), math.nextafter(gamma, math.inf), tight)
 
 
 def _bases(Z: np.ndarray, w: np.ndarray, p: np.ndarray, norm: str) -> Iterator[Basis]:

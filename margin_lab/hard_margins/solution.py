@@ -61,7 +61,7 @@ class HardMargin:
         method: the solvers that were run, in order.
         products: work in pairs of products Zw and Z'p, where the solver counts it, else None.
         on_margin: indices of all samples on the margin of w, with weight or without: ``z_i . w`` is at most ``1e-7`` (relative)
-            or its rounding error above the smallest, or the sample is in the support; with ``exact=True`` in l2: exactly those.
+            or its rounding error above the smallest, or it is in the support. With an ``interval``: exactly those.
         interval: with ``exact=True`` (or where nothing else would do) two floats that enclose gamma*, computed without rounding
             and then rounded outwards; ``margin`` and ``upper_bound`` are these two, and w and dual are the exact ones rounded,
             which may cost them digits on badly scaled data. Else None.
@@ -122,16 +122,13 @@ def restored(solve: Callable[[], HardMargin], dtype: torch.dtype, restore: Resto
 
 def length(t: Tensor, order: float, dim: int = -1) -> Tensor:
     """Return the norm of ``t`` along ``dim`` without squaring anything that would over- or underflow."""
+    plain = torch.linalg.vector_norm(t, order, dim=dim)
+    low, high = (x.item() for x in torch.aminmax(plain))
+    if low > 1e-140 and high < 1e140:
+        return plain
     top = t.abs().amax(dim, keepdim=True)
     unit = t / torch.where(top > 0, top, 1.0)
     return torch.linalg.vector_norm(unit, order, dim=dim) * top.squeeze(dim)
-
-
-def row_lengths(Z: Tensor, order: float) -> Tensor:
-    """Return the norms of the rows, in one pass where nothing over- or underflows."""
-    rows = torch.linalg.vector_norm(Z, order, dim=1)
-    low, high = torch.stack(torch.aminmax(rows)).tolist()
-    return rows if low > 1e-140 and high < 1e140 else length(Z, order)
 
 
 def unit_rows(Z: Tensor, order: float) -> tuple[Tensor, Tensor]:
@@ -140,7 +137,7 @@ def unit_rows(Z: Tensor, order: float) -> tuple[Tensor, Tensor]:
     ``Zw >= min_k ||z_k||`` is ``Uw >= c``, so solvers see rows of one size whatever the data's scale. Multipliers
     lam of ``Uw >= c`` are weights ``p = lam c`` (to a factor) on Z.
     """
-    rows = row_lengths(Z, order)
+    rows = length(Z, order)
     least = rows.min()
     U = Z / rows[:, None]
     if least < 1e-290:  # where the norm is subnormal the division is inexact
@@ -157,18 +154,23 @@ class Bounds:
 
     Attributes:
         separated: whether w is proved to separate the data, with the rounding errors of the products bounded.
-        exact: the enclosure that rational arithmetic gave, if it was asked.
+        exact, tight: the enclosure that rational arithmetic gave, if it was asked, and the rows on the margin.
     """
 
     separated = False
     exact: tuple[float, float] | None = None
+    tight: Tensor | None = None
 
     def __init__(self, Z: Tensor, norm: str):
         self.Z, self.norm = Z, norm
         self.lower, self.lower_error = -math.inf, 0.0
         self.upper, self.upper_error = math.inf, 0.0
         self.w, self.p = torch.zeros_like(Z[0]), Z.new_full((len(Z),), 1 / len(Z))
-        self.columns = torch.linalg.vector_norm(Z, math.inf, dim=0)
+        lengths = torch.linalg.vector_norm(Z, dim=1)
+        shortest, self.longest = (x.item() for x in torch.aminmax(lengths))
+        # a norm may underflow
+        self.has_zero_row = shortest == 0 and not bool(Z.any(1).all())
+        self.m = Z[:, 0]  # the margins of w
 
     def offer(self, w: Tensor | None = None, p: Tensor | None = None) -> None:
         """Keep ``w`` and the weights ``p`` (any positive multiples) where they improve a bound."""
@@ -190,9 +192,10 @@ class Bounds:
         lower = m.min().item()
         if not lower > self.lower:
             return
+        self.m = m
         # Only rows within the largest rounding error of the smallest can be the one with the least safe margin.
         terms = len(w) + 2
-        most = EPS * (self.columns @ w.abs()).item()
+        most = EPS * self.longest * float(torch.linalg.vector_norm(w))
         near = (m <= lower + terms * most).nonzero().squeeze(1)
         error = EPS * (self.Z[near].abs() @ w.abs())
         close = m[near]
@@ -201,10 +204,10 @@ class Bounds:
         self.separated = sure > SMALLEST  # and then nothing that underflowed matters
 
     def _offer_weights(self, p: Tensor) -> None:
-        top = p.max().item()
-        if not 0 < top < math.inf or not bool(torch.isfinite(p).all()):
+        low, top = (x.item() for x in torch.aminmax(p))
+        if not 0 < top < math.inf or not low > -math.inf:  # both are NaN where one entry is
             return
-        p = p.clamp_min(0) / top
+        p = (p if low >= 0 else p.clamp_min(0)) / top
         p = p / p.sum()
         used = p.nonzero().squeeze(1)
         weights, rows = (p, self.Z) if 4 * len(used) > len(p) else (p[used], self.Z[used])
@@ -219,8 +222,9 @@ class Bounds:
         p = unit_rows(self.Z, DUAL_ORDER[self.norm])[1]
         self.offer(p @ self.Z, p)
 
-    def enclose(self, w: Tensor, p: Tensor, lower: float, upper: float) -> None:
+    def enclose(self, w: Tensor, p: Tensor, lower: float, upper: float, tight: list[int]) -> None:
         """Take the answer of rational arithmetic: the enclosure is proved, w and p are the exact ones rounded."""
+        self.tight = torch.tensor(tight, device=w.device)
         self.w, self.p = w / length(w, ORDER[self.norm]), p / p.sum()
         self.lower, self.upper, self.exact = lower, upper, (lower, upper)
         self.lower_error = self.upper_error = 0.0
@@ -262,10 +266,13 @@ class Bounds:
 
     def on_margin(self) -> Tensor:
         """Indices of the samples on the margin of w, with or without weight, to ``ON_MARGIN`` and rounding."""
-        m = self.Z @ self.w
-        least = m.min()
-        near = least + ON_MARGIN * least.abs() + 4 * EPS * len(self.w) * (self.columns @ self.w.abs())
-        rows = (m <= near).nonzero().squeeze(1)
-        error = 4 * EPS * (self.Z[rows].abs() @ self.w.abs())
-        rows = rows[m[rows] <= least + ON_MARGIN * least.abs() + error]
+        if self.tight is not None:
+            return self.tight
+        near = self.lower + ON_MARGIN * abs(self.lower)
+        most = 4 * EPS * self.longest * float(torch.linalg.vector_norm(self.w))
+        rows = (self.m <= near + most).nonzero().squeeze(1)
+        if (
+            most > ON_MARGIN * abs(self.lower) / 100
+        ):  # on badly scaled data every row has its own rounding error
+            rows = rows[self.m[rows] <= near + 4 * EPS * (self.Z[rows].abs() @ self.w.abs())]
         return torch.cat([rows, self.support()]).unique()
