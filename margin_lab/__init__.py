@@ -12,11 +12,15 @@ from typing import Any
 from margin_lab import datasets, losses, margins, models, norms, optim, results, runs
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
+    EntropyDual,
     HardMargin,
     NotSeparableError,
+    SoftMargin,
     hard_margin,
     hard_margin_matrix,
     hard_margin_multiclass,
+    max_entropy_dual,
+    soft_margin,
 )
 from margin_lab.losses import log_loss
 from margin_lab.margins import layers as layer_margins
@@ -63,6 +67,7 @@ _LAZY = {
 __all__ = [
     "METHODS",
     "DivergedError",
+    "EntropyDual",
     "HardMargin",
     "Method",
     "NetworkRun",
@@ -70,6 +75,7 @@ __all__ = [
     "NotSeparableError",
     "Option",
     "Run",
+    "SoftMargin",
     "Sweep",
     "Training",
     "adam_theory",
@@ -90,6 +96,7 @@ __all__ = [
     "log_loss",
     "losses",
     "margins",
+    "max_entropy_dual",
     "models",
     "normalized_margin",
     "norms",
@@ -104,6 +111,7 @@ __all__ = [
     "run_network",
     "runs",
     "smoothed_margin",
+    "soft_margin",
     "sweep_linear",
     "sweep_network",
     "theory",
