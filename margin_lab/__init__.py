@@ -9,7 +9,7 @@ what chapters measure with (theory) and what pages are made of (book) load when 
 from importlib import import_module
 from typing import Any
 
-from margin_lab import datasets, losses, margins, models, norms, optim, runs
+from margin_lab import datasets, losses, margins, models, norms, optim, results, runs
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
     HardMargin,
@@ -25,6 +25,7 @@ from margin_lab.models import homogeneity_degree
 from margin_lab.runs import (
     METHODS,
     Method,
+    NetworkRun,
     NetworkSweep,
     Option,
     Run,
@@ -64,6 +65,7 @@ __all__ = [
     "DivergedError",
     "HardMargin",
     "Method",
+    "NetworkRun",
     "NetworkSweep",
     "NotSeparableError",
     "Option",
@@ -96,6 +98,7 @@ __all__ = [
     "prose",
     "quiz",
     "recordings",
+    "results",
     "robustness",
     "run_linear",
     "run_network",

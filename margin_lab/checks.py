@@ -15,12 +15,39 @@ Restore = Callable[[Tensor], Any]
 
 
 def plain_tensor(a: Any, name: str) -> Tensor:
-    """Return ``a`` (array, tensor, nested list) as a detached tensor of the same dtype."""
+    """Return ``a`` (array, tensor, nested list, Series, DataFrame) as a detached tensor of the same dtype."""
+    if isinstance(a, Tensor):
+        if a.layout != torch.strided:
+            raise ValueError(f"{name} is a sparse tensor; pass {name}.to_dense()")
+        return a.detach()
+    if hasattr(a, "toarray") and not isinstance(a, np.ndarray):  # SciPy's sparse matrices and arrays
+        raise ValueError(f"{name} is sparse ({type(a).__name__}); pass {name}.toarray()")
+    if np.ma.isMaskedArray(a):
+        raise ValueError(
+            f"{name} is a masked array; drop the masked samples, or fill them: {name}.filled(...)"
+        )
     try:
         # A C-ordered copy: torch warns about read-only arrays, and refuses those that run backwards.
-        return a.detach() if isinstance(a, Tensor) else torch.from_numpy(np.array(a, order="C"))
+        array = np.array(a, order="C")
+        if array.dtype == object:
+            array = _numbers(array, name)
+        if array.dtype.kind in "USM":
+            raise ValueError(f"got {array.dtype.name}; encode it as numbers")
+        if array.dtype == np.longdouble and array.dtype.itemsize > 8:
+            raise ValueError(f"{array.dtype} is longer than torch's floats; pass {name}.astype(float)")
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
     except (TypeError, ValueError) as e:  # the second from rows of different lengths
         raise ValueError(f"{name} must be an array or tensor of numbers: {e}") from None
+
+
+def _numbers(array: np.ndarray, name: str) -> np.ndarray:
+    """Numbers out of an array of objects: DataFrames whose columns have several types, nullable columns, lists with ints of any size."""
+    odd = next((x for x in array.flat if not isinstance(x, (bool, int, float, np.number, np.bool_))), None)
+    if odd is not None:
+        raise ValueError(
+            f"it holds {odd!r} ({type(odd).__name__}); encode text as numbers, and drop or fill what is missing"
+        )
+    return array.astype(np.float64)
 
 
 def as_tensor(a: Any, name: str, *, device: torch.device | str | None = None) -> Tensor:
@@ -111,6 +138,18 @@ def integer(value: Any, name: str, *, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
     return int(value)
+
+
+def norm_name(norm: Any) -> Any:
+    """Return "l1", "l2" or "linf" for what people write for them: 1, 2, inf, "L2", "Linf", "inf"; anything else as it is."""
+    if isinstance(norm, str):
+        lower = norm.lower()
+        return {"1": "l1", "2": "l2", "inf": "linf", "l_1": "l1", "l_2": "l2", "l_inf": "linf"}.get(
+            lower, lower
+        )
+    if isinstance(norm, (int, float, np.number)) and not isinstance(norm, bool):
+        return {1.0: "l1", 2.0: "l2", math.inf: "linf"}.get(float(norm), norm)
+    return norm
 
 
 def choice(value: Any, name: str, allowed: tuple[str, ...]) -> Any:

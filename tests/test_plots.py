@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 import margin_lab as ml
-from margin_lab.book.palette import COLORS, DASHES, LABELS
+from margin_lab.palette import COLORS, DASHES, LABELS
 from margin_lab.runs import METHODS
 
 

@@ -9,17 +9,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from margin_lab.checks import choice, positive, signed_data
+from margin_lab.checks import as_tensor, choice, norm_name, positive, signed_data
+from margin_lab.hard_margins.intercept import with_intercept
 from margin_lab.hard_margins.linear_program import margin_program
 from margin_lab.hard_margins.nnls import least_distance
 from margin_lab.hard_margins.proximal import proximal_point
-from margin_lab.hard_margins.solution import Bounds, HardMargin, NotSeparableError, unit_rows
+from margin_lab.hard_margins.solution import Bounds, HardMargin, NotSeparableError, restored, unit_rows
 
 
-def hard_margin(X: Any, y: Any, norm: str = "l2", tol: float = 1e-10, method: str = "auto") -> HardMargin:
+def hard_margin(
+    X: Any, y: Any, norm: str | float = "l2", tol: float = 1e-10, method: str = "auto", bias: bool = False
+) -> HardMargin:
     """Return the max-margin direction of binary data, with bounds that prove it.
 
-    Solves ``gamma* = max_{||w|| <= 1} min_i y_i <x_i, w>``, no bias: append a column of ones to X for one.
+    Solves ``gamma* = max_{||w|| <= 1} min_i y_i <x_i, w>``; with ``bias=True``, ``min_i y_i (<x_i, w> + b)`` with an intercept
+    b that is no part of the norm. (A column of ones in X is something else: its weight is, and the separator is another one.)
     Whatever the method, the answer is certified by two products in float64, from w and from explicit weights
     in the simplex,
 
@@ -38,6 +42,7 @@ def hard_margin(X: Any, y: Any, norm: str = "l2", tol: float = 1e-10, method: st
         method: ``"auto"``, or one solver alone. l2: ``"nnls"`` (Lawson-Hanson, small data) or ``"proximal"``
             (proximal point with semismooth Newton); auto starts with the faster one and gives the other a go
             if the gap is above tol. l1 and linf: ``"highs"``.
+        bias: whether to look for an intercept ``sol.b``, too. Then ``upper_bound`` holds for weights that are 1/2 in each class.
 
     Returns:
         ``HardMargin``: w, margin, upper_bound, gap, dual, support, status and diagnostics.
@@ -58,10 +63,14 @@ def hard_margin(X: Any, y: Any, norm: str = "l2", tol: float = 1e-10, method: st
     the certificate of no separator.
     """
     Z, restore = signed_data(X, y)
+    norm = norm_name(norm)
     choice(norm, "norm", tuple(METHODS))
     choice(method, f"method for norm={norm!r}", ("auto", *METHODS[norm]))
     positive(tol, "tol")
     dtype, Z = Z.dtype, Z.double()
+    if bias:
+        labels = as_tensor(y, "y", device=Z.device).double()
+        return restored(lambda: with_intercept(hard_margin, Z, labels, norm, tol, method), dtype, restore)
 
     bounds = Bounds(Z, norm)
     used: list[str] = []

@@ -86,6 +86,7 @@ def highs(cost: np.ndarray, low: np.ndarray, high: np.ndarray, **rows: Any) -> A
     from scipy.optimize import linprog
 
     options = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10, "presolve": False}
+    options["maxiter"] = 1000 + 20 * len(cost)  # its interior point has been seen to go round for ever
     for solver in ("highs-ipm", "highs-ds"):  # the simplex method where the interior point stops short
         out = linprog(cost, **rows, bounds=np.stack([low, high], 1), method=solver, options=options)
         if out.status == 0:

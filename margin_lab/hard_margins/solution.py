@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from margin_lab.checks import Restore, as_tensor, restore_like
+from margin_lab.hard_margins.labels import predicted
 
 EPS = torch.finfo(torch.float64).eps
 # The margin (w-side) is measured in a norm, the bound (||Z'p||) in its dual.
@@ -38,6 +42,9 @@ class HardMargin:
         norm: ``"l1"``, ``"l2"``, ``"linf"``; of matrices also ``"spectral"`` or ``"nuclear"``.
         method: the solvers that were run, in order.
         products: work in pairs of products Zw and Z'p, where the solver counts it, else None.
+        on_margin: indices of the samples on the margin, with weight or without.
+        b: the intercept, where ``bias=True`` asked for one; else 0.
+        classes: ``[k]`` labels of the rows of w, of multiclass data; else None.
     """
 
     w: Any
@@ -50,6 +57,19 @@ class HardMargin:
     norm: str
     method: str
     products: float | None
+    on_margin: Any = None
+    b: float = 0.0
+    classes: Any = None
+
+    def predict(self, X: Any) -> Any:
+        """Return the labels of samples X ``[m, ...]`` (one sample a row, as in the data that was solved).
+
+        Binary: +1 where ``<x, w> + b >= 0``, else -1; type of X. Multiclass: ``classes[argmax_k <w_k, x>]``, an array.
+
+        Raises:
+            ValueError: samples of another shape.
+        """
+        return predicted(self.w, self.b, self.classes, X)
 
     def __repr__(self) -> str:
         return (
@@ -60,29 +80,71 @@ class HardMargin:
 
 
 class NotSeparableError(ValueError):
-    """No direction classifies every sample correctly (with no bias), and ``certificate`` proves it.
+    """No direction (with ``bias``: no hyperplane) classifies every sample correctly, and ``certificate`` proves it.
 
     If some w had ``y_i <x_i, w> > 0`` for all i, then ``<Z'p, w> > 0`` for all weights p in the simplex (rows
-    of Z: ``y_i x_i``). Weights with ``Z'p = 0`` rule that out (Gordan 1873).
+    of Z: ``y_i x_i``). Weights with ``Z'p = 0`` rule that out (Gordan 1873). With an intercept the rows are ``y_i (x_i, c)``.
 
     Attributes:
         certificate: ``[n]`` weights p in the simplex; type and device of the data, float64.
         residual: ``||Z'p||`` in the dual norm, zero to rounding: an upper bound on every margin.
+        conflicting: indices of the samples with weight, the largest first: together they contradict each other, and without
+            them, or with other labels, this proof is gone. Of multiclass data a sample's weight is its largest.
     """
 
-    def __init__(self, certificate: Any, residual: float, norm: str, rows: str = "z_i = y_i x_i"):
-        self.certificate, self.residual, self.norm, self.rows = certificate, residual, norm, rows
+    def __init__(
+        self, certificate: Any, residual: float, norm: str, rows: str = "z_i = y_i x_i", bias: bool = False
+    ):
+        self.certificate, self.residual, self.norm, self.rows, self.bias = (
+            certificate,
+            residual,
+            norm,
+            rows,
+            bias,
+        )
         dual = {"l1": "linf", "l2": "l2", "linf": "l1", "spectral": "nuclear", "nuclear": "spectral"}[norm]
+        kind = "separable" if bias else "separable through the origin"
+        intercept = "" if bias or rows[0] == "(" else "an intercept (bias=True of hard_margin), "
         super().__init__(
-            "the data is not linearly separable through the origin, so it has no hard margin. Certificate: the "
+            f"the data is not linearly {kind}, so it has no hard margin. Certificate: the "
             f"weights p in the simplex (this error's .certificate) give ||Z'p|| = {residual:.1e} in the {dual} "
             f"norm, zero to rounding, with rows {rows}; a separating w would need <Z'p, w> > 0. What to "
-            "do: append a column of ones to X for a bias, add features, or check the labels (p is positive on "
-            "the samples that contradict each other)"
+            f"do: {intercept}more features, soft_margin, or a look at the labels of the samples that contradict each other "
+            "(.conflicting: their indices, largest weight first)"
         )
 
+    @property
+    def conflicting(self) -> Any:
+        return conflicting(self.certificate)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.certificate, self.residual, self.norm, self.rows)
+        return type(self), (self.certificate, self.residual, self.norm, self.rows, self.bias)
+
+
+def restored(solve: Callable[[], HardMargin], dtype: torch.dtype, restore: Restore) -> HardMargin:
+    """Run ``solve`` and give its tensors (or its error's certificate) the type of the user's data."""
+    try:
+        sol = solve()
+    except NotSeparableError as error:
+        raise NotSeparableError(
+            restore(error.certificate), error.residual, error.norm, error.rows, error.bias
+        ) from None
+    return replace(
+        sol,
+        w=restore(sol.w.to(dtype)),
+        dual=restore(sol.dual.to(dtype)),
+        support=restore(sol.support),
+        on_margin=None if sol.on_margin is None else restore(sol.on_margin),
+        b=torch.tensor(sol.b, dtype=torch.float64).to(dtype).item(),
+    )
+
+
+def conflicting(certificate: Any) -> Any:
+    """Indices of the weights above 1e-10 of the largest, in falling order; the same type as ``certificate``."""
+    p = as_tensor(certificate, "certificate")
+    p = p.amax(1) if p.ndim == 2 else p
+    order = torch.argsort(p, descending=True, stable=True)
+    return restore_like(certificate)(order[p[order] > 1e-10 * p.max()])
 
 
 def length(t: Tensor, order: float, dim: int = -1) -> Tensor:

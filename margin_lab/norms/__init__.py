@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from margin_lab.models.homogeneity import trained_parameters
+from margin_lab.models.private import trained_parameters
 from margin_lab.norms.base import Norm, norm_gradient
 from margin_lab.norms.modular import Modular, Shape
 from margin_lab.norms.spectral import Spectral, polar_factor

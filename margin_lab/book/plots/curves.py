@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.book.palette import COLORS
 from margin_lab.book.plots.style import line
+from margin_lab.palette import COLORS
 
 
 def against_steps(ax: Any, runs: Any, values: Any, method: str | None = None, **kwargs: Any) -> None:

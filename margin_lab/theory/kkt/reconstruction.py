@@ -20,10 +20,11 @@ from torch import Tensor
 from margin_lab.checks import as_tensor, finite, integer, needs, positive
 from margin_lab.models import MLP, flat_parameters, parameter_shapes, unflatten
 from margin_lab.norms import Norm, on_flat
+from margin_lab.results import Result
 
 
-@dataclass(frozen=True)
-class Reconstruction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reconstruction(Result):
     """Candidates for training data, one set for each of B networks; arrays, without B where one network was given.
 
     Attributes:
@@ -35,6 +36,24 @@ class Reconstruction:
     labels: np.ndarray
     multipliers: np.ndarray
     misalignment: np.ndarray
+
+    _x, _y, _group, _points = "candidate", "multiplier", "network", True
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a candidate of a network: network, candidate, label, multiplier."""
+        weights = np.atleast_2d(self.multipliers)
+        networks, count = weights.shape
+        return {
+            "network": np.repeat(np.arange(networks), count),
+            "candidate": np.tile(np.arange(count), networks),
+            "label": np.tile(self.labels, networks),
+            "multiplier": weights.ravel(),
+        }
+
+    def _title(self) -> str:
+        networks, count = np.atleast_2d(self.multipliers).shape
+        worst = float(np.max(self.misalignment))
+        return f"Reconstruction({count} candidates for each of {networks} networks, misalignment at most {worst:.2e})"
 
 
 def misalignment(

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
 from margin_lab.checks import integer, positive, restore_like, signed_labels
 from margin_lab.models import flat_parameters, model_with, parameter_shapes, unflatten
+from margin_lab.results import Result
+from margin_lab.results.base import as_numpy
 from margin_lab.runs.networks.problem import network_data
 from margin_lab.theory.lexicographic.ensembles import Ensemble
 from margin_lab.theory.lexicographic.linear_path import radii
@@ -21,8 +24,8 @@ from margin_lab.theory.lexicographic.linear_path import radii
 SHARPNESS = tuple(4.0**k for k in range(7))
 
 
-@dataclass(frozen=True, repr=False)
-class NetworkPath:
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkPath(Result):
     """The best parameters found on spheres of R radii.
 
     Attributes:
@@ -30,7 +33,7 @@ class NetworkPath:
         stationarity: ``[R]``, length of the gradient of log L along the sphere, relative to ``<theta, grad log L>/rho``.
         agreeing: ``[R]``, how many of the starts ended within 1e-6 of the best value. The problem is not convex: this is
             evidence, not a certificate.
-        model: the network, for its shapes.
+        model: the network, for its shapes; None where the path was read from a file.
     """
 
     rho: Any
@@ -66,7 +69,14 @@ class NetworkPath:
             found[name] = restore(torch.stack(rows) * labels[0].to(rows[0].dtype))
         return found
 
-    def __repr__(self) -> str:
+    _x, _y, _left_out = "rho", "log_loss", ("model",)
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a radius: rho, log_loss, q_min, stationarity, agreeing."""
+        names = ("rho", "log_loss", "q_min", "stationarity", "agreeing")
+        return {name: as_numpy(getattr(self, name)) for name in names}
+
+    def _title(self) -> str:
         return (
             f"NetworkPath({len(self.rho)} radii from {self.rho[0]:g} to {self.rho[-1]:g}, "
             f"stationarity={float(self.stationarity.max()):.1e})"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+# Of a method that is not in the table: a reader's own.
+UNKNOWN = "#9A9A9A"
+
 COLORS = {
     "gd": "#6E6E6E",
     "momentum": "#6E6E6E",
@@ -49,3 +54,9 @@ LABELS = {
     "steepest": "steepest descent",
     "adam": "Adam",
 }
+
+
+def line_style(method: str) -> dict[str, Any]:
+    """Keyword arguments of ``Axes.plot`` for a method: its colour, dash and label; grey and its own name where it is unknown."""
+    style: dict[str, Any] = {"color": COLORS.get(method, UNKNOWN), "label": LABELS.get(method, method)}
+    return {**style, "dashes": DASHES[method]} if method in DASHES else style
