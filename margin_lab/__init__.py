@@ -25,6 +25,7 @@ from margin_lab.hard_margins import (
 from margin_lab.losses import log_loss
 from margin_lab.margins import layers as layer_margins
 from margin_lab.margins import normalized_margin, smoothed_margin
+from margin_lab.margins.tracking import track
 from margin_lab.models import homogeneity_degree
 from margin_lab.runs import (
     METHODS,
@@ -115,6 +116,7 @@ __all__ = [
     "sweep_linear",
     "sweep_network",
     "theory",
+    "track",
     "train_network",
     "widgets",
 ]

@@ -11,6 +11,7 @@ import copy
 import random
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -219,6 +220,16 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (dict, list, tuple)):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _tensors(inner)
+
+
+@contextmanager
+def undisturbed_generators(device: torch.device) -> Iterator[None]:
+    """Put all random number generators back to where they were."""
+    before = _generators(device)
+    try:
+        yield
+    finally:
+        _put_back(before, device)
 
 
 def _generators(device: torch.device) -> tuple[Any, ...]:
