@@ -1,4 +1,8 @@
-"""One colour and one dash per optimizer, the same in matplotlib and in the widgets (Okabe-Ito, colour-blind-safe)."""
+"""One colour and one dash per optimizer, the same in matplotlib and in the widgets.
+
+The hues are those of Okabe and Ito, which colour-blind readers tell apart; orange, sky blue and yellow are darker than theirs, so
+that every colour has a contrast of 3:1 both on white and on the widgets' dark ground (a test computes it).
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,19 @@ COLORS = {
     "gd": "#6E6E6E",
     "momentum": "#6E6E6E",
     "sgd": "#6E6E6E",
-    "ngd": "#E69F00",
-    "nacson": "#E69F00",
-    "loss_based": "#E69F00",
+    "ngd": "#C98300",
+    "nacson": "#C98300",
+    "loss_based": "#C98300",
     "dual": "#009E73",
     "prgd": "#CC79A7",
-    "certified": "#7A3E65",
+    "certified": "#9A5585",
     "sign": "#D55E00",
     "coordinate": "#0072B2",
-    "spectral": "#56B4E9",
-    "shampoo": "#56B4E9",
-    "muon": "#56B4E9",
+    "spectral": "#3E9BD3",
+    "shampoo": "#3E9BD3",
+    "muon": "#3E9BD3",
     "steepest": "#8466CC",  # in any other norm
-    "adam": "#A39300",  # Okabe-Ito's yellow, darkened: the original is not legible on white
+    "adam": "#7F7A00",
 }
 
 # A method that is not of the table: a reader's own.

@@ -6,7 +6,7 @@ import html
 from typing import Any
 
 from margin_lab.book.inline import inline_html
-from margin_lab.book.picture import inline_image, png
+from margin_lab.book.picture import inline_image, webp
 from margin_lab.checks import needs
 from margin_lab.palette import line_style
 
@@ -65,9 +65,9 @@ class Shown:
         self.fig, self.alt = fig, " ".join(alt.split())
         self.caption, self.number = " ".join(caption.split()), number
 
-    def png(self) -> bytes:
-        """The figure as PNG."""
-        return png(self.fig, _DPI)
+    def webp(self) -> bytes:
+        """The figure as WebP."""
+        return webp(self.fig, _DPI)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         width = round(self.fig.get_figwidth() * 100)
