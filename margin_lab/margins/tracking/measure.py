@@ -67,7 +67,8 @@ def measure(
     """A row of :data:`COLUMNS`, and for each quantity that is NaN the reason."""
     pure = PureModel(model)
     theta = selected(pure, params)
-    row, reasons = dict.fromkeys(COLUMNS, math.nan), {}
+    row = dict.fromkeys(COLUMNS, math.nan)
+    reasons: dict[str, str] = {}
     logs, smallest, right, count, first = [], math.inf, 0, 0, None
     with torch.no_grad():
         for X, y in data.batches(pure):
