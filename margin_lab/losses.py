@@ -17,8 +17,8 @@ from margin_lab.checks import as_tensor, choice, finite, plain_tensor, restore_l
 
 LOSSES = ("exponential", "logistic", "cross_entropy")
 MARGIN_LOSSES = ("exponential", "logistic")
-REDUCTIONS = ("sum", "mean", "none")
-
+# Of the samples' losses before the log; "none" is for log_loss alone.
+REDUCTIONS = ("mean", "sum", "none")
 
 class Ledger:
     """How many backward passes went through a log loss; an optimizer that sees none of them was given another loss.
@@ -60,39 +60,56 @@ def mark_log_loss(value: Tensor) -> Tensor:
     return value
 
 
-def log_loss(outputs: Any, y: Any, loss: str = "exponential", reduction: str = "sum") -> Any:
+def log_loss(outputs: Any, y: Any, loss: str | None = None, reduction: str = "mean") -> Any:
     """Natural log of the training loss, differentiable and exact at any loss.
 
     Args:
         outputs: model outputs ``[n]`` or ``[n, 1]``, or ``[n, k]`` for k >= 2 classes. Cross-entropy needs k of them; the two
             others then take the multiclass margin ``f_y - max_{j != y} f_j``.
         y: labels ``[n]``: -1 or +1 for one output, class indices ``0 .. k-1`` for k.
-        loss: ``"exponential"``, ``"logistic"`` or ``"cross_entropy"``.
-        reduction: ``"sum"`` or ``"mean"`` over samples *before* the log; ``"none"`` gives each sample's log loss ``[n]``.
+        loss: ``"exponential"`` (the default for one output), ``"logistic"`` or ``"cross_entropy"``; k outputs need one by name.
+        reduction: ``"mean"`` (as in torch) or ``"sum"``, as the theorems have it, over samples *before* the log; ``"none"``
+            gives each sample's log loss ``[n]``.
 
     Returns:
         ``log L``: a tensor for tensor outputs (with their autograd graph), a NumPy value for arrays. Outputs in half precision,
         as under autocast, are converted to float32 first, since log L is as large as the margins.
 
     Raises:
-        ValueError: unknown loss or reduction, shapes that do not match, labels out of range, NaN outputs. Under
-            ``torch.compile`` the values of outputs and labels are not looked at.
+        ValueError: unknown loss or reduction, k outputs without a loss, shapes that do not match, labels out of range, NaN
+            outputs. Under ``torch.compile`` the values of outputs and labels are not looked at.
 
     Example:
         >>> import numpy as np
-        >>> float(log_loss(np.array([5000.0, 5000.0]), np.array([1, 1]), reduction="mean"))
+        >>> float(log_loss(np.array([5000.0, 5000.0]), np.array([1, 1])))
         -5000.0
     """
-    choice(loss, "loss", LOSSES)
     choice(reduction, "reduction", REDUCTIONS)
     is_tensor = isinstance(outputs, Tensor)
     f = outputs if is_tensor and outputs.is_floating_point() else as_tensor(outputs, "outputs")
+    loss = loss_of_outputs(loss, f)
     f = at_least_float32(f)
     if not torch.compiler.is_compiling():
         finite(f.detach(), "outputs", "lower lr, or start from smaller parameters")
     q = sample_margins(f, y) if loss != "cross_entropy" else class_margins(f, _class_labels(f, y), soft=True)
     value = log_loss_of_margins(q, "logistic" if loss == "cross_entropy" else loss, reduction)
     return value if is_tensor else restore_like(outputs)(value)[()]
+
+
+def loss_of_outputs(loss: str | None, outputs: Tensor) -> str:
+    """The loss by name, checked: for outputs ``[n]`` or ``[n, 1]`` the exponential one by default.
+
+    Raises:
+        ValueError: an unknown loss, or none for k outputs: logits are mostly meant for cross-entropy, and nobody would notice.
+    """
+    if loss is not None:
+        return str(choice(loss, "loss", LOSSES))
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        raise ValueError(
+            f"outputs of {outputs.shape[1]} classes need a loss by name: loss='cross_entropy', or 'exponential' or 'logistic' "
+            "of the margins f_y - max_{j != y} f_j"
+        )
+    return "exponential"
 
 
 def at_least_float32(t: Tensor) -> Tensor:
@@ -128,7 +145,7 @@ def class_margins(outputs: Tensor, labels: Tensor, soft: bool = False) -> Tensor
     return -(_logsumexp(others) if soft else others.amax(-1))
 
 
-def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "sum") -> Tensor:
+def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "mean") -> Tensor:
     """``log L`` from margins ``q [..., n]``, reduced over the last axis."""
     log_each = -q if loss == "exponential" else _log_softplus(-q)
     return mark_log_loss(log_each if reduction == "none" else _log_total(log_each, reduction))
@@ -173,6 +190,16 @@ def inverse_link(log_inverse_loss: Tensor, loss: str = "exponential") -> Tensor:
     safe = torch.where(small, torch.ones_like(u), u)
     large = -(safe + torch.log(-torch.expm1(-safe)))
     return torch.where(small, z - u / 2 - u * u / 24, large)
+
+
+def log10_of(log: Any) -> Any:
+    """The decimal logarithm of what has the natural logarithm ``log``."""
+    return log / math.log(10)
+
+
+def log_of(log10: float) -> float:
+    """The natural logarithm of what has the decimal logarithm ``log10``."""
+    return log10 * math.log(10)
 
 
 def _class_labels(outputs: Tensor, y: Any) -> Tensor:
