@@ -17,6 +17,7 @@ from margin_lab.hard_margins import (
     hard_margin,
     hard_margin_matrix,
     hard_margin_multiclass,
+    hard_margins,
 )
 from margin_lab.losses import log_loss
 from margin_lab.margins import layers as layer_margins
@@ -79,6 +80,7 @@ __all__ = [
     "hard_margin",
     "hard_margin_matrix",
     "hard_margin_multiclass",
+    "hard_margins",
     "homogeneity_degree",
     "intervals",
     "kkt",
