@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/safe_failure.py
 
-Prints a table in Markdown. An answer's error is ``1 - margin(w) / gamma*``, with the margin of its w summed exactly; "refuses" where
-a solver reports no answer. Clarabel and DAQP are skipped where they are not installed.
+Prints a table in Markdown. An answer's error is ``1 - margin(w) / gamma*``, with the margin of its w summed exactly; "refuses"
+where a solver reports no answer. Clarabel and DAQP are skipped where they are not installed.
 """
 
 from __future__ import annotations
