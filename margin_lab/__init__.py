@@ -13,6 +13,7 @@ from margin_lab import datasets, losses, margins, models, norms, optim, runs
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
     HardMargin,
+    HardMargins,
     NotSeparableError,
     hard_margin,
     hard_margin_matrix,
@@ -64,6 +65,7 @@ __all__ = [
     "METHODS",
     "DivergedError",
     "HardMargin",
+    "HardMargins",
     "Method",
     "NetworkSweep",
     "NotSeparableError",
