@@ -31,7 +31,7 @@ NOT_SEPARABLE = {
 @pytest.mark.parametrize("name", NOT_SEPARABLE)
 def test_not_separable(name, norm, method):
     Z = NOT_SEPARABLE[name]()
-    with pytest.raises(NotSeparableError, match=r"not linearly separable.*\|\|Z'p\|\|.*column of ones") as e:
+    with pytest.raises(NotSeparableError, match=r"not linearly separable.*\|\|Z'p\|\|.*bias=True") as e:
         solve(Z, norm=norm, method=method)
     p = e.value.certificate
     assert p.shape == (len(Z),)

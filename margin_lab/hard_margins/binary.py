@@ -9,24 +9,33 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from margin_lab.checks import choice, positive, signed_data
+from margin_lab.checks import as_tensor, choice, norm_name, positive, signed_data
 from margin_lab.hard_margins.dual_active_set import least_distance
+from margin_lab.hard_margins.intercept import with_intercept
 from margin_lab.hard_margins.linear_program import margin_pairs
 from margin_lab.hard_margins.proximal import proximal_point
 from margin_lab.hard_margins.rational import affordable, exact_margin
 from margin_lab.hard_margins.separability import Verdict, decide
-from margin_lab.hard_margins.solution import Bounds, HardMargin, NotSeparableError, unit_rows
+from margin_lab.hard_margins.solution import Bounds, HardMargin, NotSeparableError, restored, unit_rows
 
 # Bit operations of rational arithmetic that a call may take by itself, where float64 stops short of tol: about a second.
 WORK = 1e10
 
 
 def hard_margin(
-    X: Any, y: Any, norm: str = "l2", tol: float = 1e-10, method: str = "auto", *, exact: bool = False
+    X: Any,
+    y: Any,
+    norm: str | float = "l2",
+    tol: float = 1e-10,
+    method: str = "auto",
+    *,
+    bias: bool = False,
+    exact: bool = False,
 ) -> HardMargin:
     """Return the max-margin direction of binary data, with bounds that prove it.
 
-    Solves ``gamma* = max_{||w|| <= 1} min_i y_i <x_i, w>``, no bias: append a column of ones to X for one.
+    Solves ``gamma* = max_{||w|| <= 1} min_i y_i <x_i, w>``; with ``bias=True``, ``min_i y_i (<x_i, w> + b)`` with an intercept
+    b that is no part of the norm. (A column of ones in X is something else: its weight is, and the separator is another one.)
     Whatever the method, the answer is certified by two products in float64, from w and from explicit weights
     in the simplex,
 
@@ -51,6 +60,7 @@ def hard_margin(
             the first is above tol. l1 and linf: ``"highs"``.
         exact: compute the margin in rational arithmetic, starting from float64's answer, whatever it takes: ``interval`` encloses
             it to a relative 1e-15. python-flint (``pip install 'margin-lab[exact]'``) makes that some ten times faster.
+        bias: whether to look for an intercept ``sol.b``, too. Then ``upper_bound`` holds for weights that are 1/2 in each class.
 
     Returns:
         ``HardMargin``: w, margin, upper_bound, gap, dual, support, on_margin, status, interval and diagnostics.
@@ -71,10 +81,18 @@ def hard_margin(
     certificate of no separator.
     """
     Z, restore = signed_data(X, y)
+    norm = str(norm_name(norm))
     choice(norm, "norm", tuple(METHODS))
     choice(method, f"method for norm={norm!r}", ("auto", *METHODS[norm]))
     positive(tol, "tol")
     dtype, Z = Z.dtype, Z.double()
+    if bias:
+        if exact:
+            raise ValueError(
+                "exact=True computes hyperplanes through the origin only: leave out exact or bias"
+            )
+        labels = as_tensor(y, "y", device=Z.device).double()
+        return restored(lambda: with_intercept(hard_margin, Z, labels, norm, tol, method), dtype, restore)
 
     bounds = Bounds(Z, norm)
     used: list[str] = []

@@ -1,18 +1,25 @@
-"""What the hard-margin solvers share: the solution, the bounds that prove it, the error where there is none."""
+"""What the hard-margin solvers share: the solution and the bounds that prove it."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from margin_lab.checks import Restore
+from margin_lab.hard_margins.labels import predicted
+from margin_lab.hard_margins.not_separable import DUAL_NAME, NotSeparableError
+from margin_lab.results import Result
+from margin_lab.results.base import as_numpy
 
 EPS = torch.finfo(torch.float64).eps
 # The margin (w-side) is measured in a norm, the bound (||Z'p||) in its dual.
 ORDER = {"l1": 1.0, "l2": 2.0, "linf": math.inf}
-DUAL_NAME = {"l1": "linf", "l2": "l2", "linf": "l1", "spectral": "nuclear", "nuclear": "spectral"}
 DUAL_ORDER = {name: ORDER[DUAL_NAME[name]] for name in ORDER}
 # A bound below this many rounding errors of Z'p looks like zero, and a solver may stop: Z'p's true error is some sqrt(d) to d
 # times what is counted as one. No verdict rests on it.
@@ -34,8 +41,8 @@ STATUSES = {
 }
 
 
-@dataclass(frozen=True, repr=False)
-class HardMargin:
+@dataclass(frozen=True, eq=False, repr=False)
+class HardMargin(Result):
     """A hard-margin solution and the two numbers that enclose the largest margin.
 
     ``margin = min_i y_i <x_i, w> <= gamma* <= ||sum_i dual_i y_i x_i||_dual = upper_bound``: the first
@@ -61,6 +68,8 @@ class HardMargin:
         interval: with ``exact=True`` (or where nothing else would do) two floats that enclose gamma*, computed without rounding
             and then rounded outwards; ``margin`` and ``upper_bound`` are these two, and w and dual are the exact ones rounded,
             which may cost them digits on badly scaled data. Else None.
+        b: the intercept, where ``bias=True`` asked for one; else 0.
+        classes: ``[k]`` labels of the rows of w, of multiclass data; else None.
     """
 
     w: Any
@@ -75,8 +84,27 @@ class HardMargin:
     products: float | None
     on_margin: Any = None
     interval: tuple[float, float] | None = None
+    b: float = 0.0
+    classes: Any = None
 
-    def __repr__(self) -> str:
+    def predict(self, X: Any) -> Any:
+        """Return the labels of samples X ``[m, ...]`` (one sample a row, as in the data that was solved).
+
+        Binary: +1 where ``<x, w> + b >= 0``, else -1; type of X. Multiclass: ``classes[argmax_k <w_k, x>]``, an array.
+
+        Raises:
+            ValueError: samples of another shape.
+        """
+        return predicted(self.w, self.b, self.classes, X)
+
+    _x, _y, _points = "sample", "dual", True
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a sample: sample, dual (its weight; of several classes their sum)."""
+        dual = as_numpy(self.dual)
+        return {"sample": np.arange(len(dual)), "dual": dual.reshape(len(dual), -1).sum(1)}
+
+    def _title(self) -> str:
         return (
             f"HardMargin(norm={self.norm!r}, margin={self.margin:.12g}, gap={self.gap:.1e}, "
             f"support={len(self.support)} of {len(self.dual)}, status={self.status!r}, "
@@ -84,30 +112,22 @@ class HardMargin:
         )
 
 
-class NotSeparableError(ValueError):
-    """No direction classifies every sample correctly (with no bias), which is proved.
-
-    If some w had ``y_i <x_i, w> > 0`` for all i, then ``<Z'p, w> > 0`` for all weights p in the simplex (rows
-    of Z: ``y_i x_i``). Weights with ``Z'p = 0`` rule that out (Gordan 1873). That such weights exist is proved before this is
-    raised, in rational arithmetic or by floats with all their rounding errors bounded; the certificate is theirs, rounded.
-
-    Attributes:
-        certificate: ``[n]`` weights p in the simplex; type and device of the data, float64.
-        residual: ``||Z'p||`` in the dual norm: what rounding p leaves.
-    """
-
-    def __init__(self, certificate: Any, residual: float, norm: str, rows: str = "z_i = y_i x_i"):
-        self.certificate, self.residual, self.norm, self.rows = certificate, residual, norm, rows
-        super().__init__(
-            "the data is not linearly separable through the origin, so it has no hard margin. Certificate: the "
-            f"weights p in the simplex (this error's .certificate) give ||Z'p|| = {residual:.1e} in the {DUAL_NAME[norm]} "
-            f"norm, zero to rounding, with rows {rows}; a separating w would need <Z'p, w> > 0. What to "
-            "do: append a column of ones to X for a bias, add features, or check the labels (p is positive on "
-            "the samples that contradict each other)"
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.certificate, self.residual, self.norm, self.rows)
+def restored(solve: Callable[[], HardMargin], dtype: torch.dtype, restore: Restore) -> HardMargin:
+    """Run ``solve`` and give its tensors (or its error's certificate) the type of the user's data."""
+    try:
+        sol = solve()
+    except NotSeparableError as error:
+        raise NotSeparableError(
+            restore(error.certificate), error.residual, error.norm, error.rows, error.bias
+        ) from None
+    return replace(
+        sol,
+        w=restore(sol.w.to(dtype)),
+        dual=restore(sol.dual.to(dtype)),
+        support=restore(sol.support),
+        on_margin=None if sol.on_margin is None else restore(sol.on_margin),
+        b=torch.tensor(sol.b, dtype=torch.float64).to(dtype).item(),
+    )
 
 
 def length(t: Tensor, order: float, dim: int = -1) -> Tensor:
