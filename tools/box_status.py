@@ -1,9 +1,9 @@
 """Which theorem-like boxes do not state their status?
 
-``python tools/box_status.py`` reads all chapters. The last sentence of every theorem, lemma, proposition, corollary and conjecture is
-one of ``*Status: proved here.*``, ``*Status: proved in [..].*``, ``*Status: measured here.*`` and ``*Status: conjecture.*``, in
-italics. Boxes may be directives (``:::{prf:theorem} Title``) or, in plain Markdown, a quoted paragraph that begins with the kind in
-bold (``> **Theorem (title).**``). Exit status: the number of boxes without one (at most 100).
+``python tools/box_status.py`` reads all chapters. The last sentence of every theorem, lemma, proposition, corollary and
+conjecture is one of ``*Status: proved here.*``, ``*Status: proved in [..].*``, ``*Status: measured here.*`` and
+``*Status: conjecture.*``, in italics. Boxes may be directives (``:::{prf:theorem} Title``) or, in plain Markdown, a quoted
+paragraph that begins with the kind in bold (``> **Theorem (title).**``). Exit status: the number of boxes without one (at most 100).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pathlib import Path
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 KINDS = "theorem|lemma|proposition|corollary|conjecture"
-_DIRECTIVE = re.compile(rf"(?ms)^(?P<fence>:{{3,}}|`{{3,}})\{{prf:(?:{KINDS})\}}(?P<title>[^\n]*)\n(?P<body>.*?)^(?P=fence)\s*$")
+_DIRECTIVE = re.compile(
+    rf"(?ms)^(?P<fence>:{{3,}}|`{{3,}})\{{prf:(?:{KINDS})\}}(?P<title>[^\n]*)\n(?P<body>.*?)^(?P=fence)\s*$"
+)
 _QUOTED = re.compile(rf"(?m)(?i:^> \*\*(?:{KINDS}))\b(?P<title>[^\n]*)(?P<body>(?:\n>[^\n]*)*)")
 _STATUS = re.compile(r"\*Status: (?:proved here|proved in [^*]+|measured here|conjecture)\.\*\s*\Z")
 
@@ -46,6 +48,7 @@ def prose(path: Path) -> str:
 
 
 def main() -> int:
+    """Print the counts, chapter by chapter."""
     missing = 0
     for path in sorted([*BOOK.glob("*.ipynb"), *BOOK.glob("*.md")]):
         text = prose(path)
