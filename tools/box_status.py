@@ -3,7 +3,9 @@
 ``python tools/box_status.py`` reads all chapters. The last sentence of every theorem, lemma, proposition, corollary and
 conjecture is one of ``*Status: proved here.*``, ``*Status: proved in [..].*``, ``*Status: measured here.*`` and
 ``*Status: conjecture.*``, in italics. Boxes may be directives (``:::{prf:theorem} Title``) or, in plain Markdown, a quoted
-paragraph that begins with the kind in bold (``> **Theorem (title).**``). Exit status: the number of boxes without one (at most 100).
+paragraph that begins with the kind in bold (``> **Theorem (title).**``).
+
+Exit status: the number of boxes without one (at most 100).
 """
 
 from __future__ import annotations
