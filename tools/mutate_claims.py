@@ -3,7 +3,7 @@
 ``python tools/mutate_claims.py 02 03`` runs chapters 2 and 3 once each. ``tools/claims/NAME.toml`` lists the changes: a text
 of a code cell and what stands in its place, as a rule the constant of a law doubled or halved, or its exponent moved by 0.3. At
 the cell with that text the run forks; the child goes on with the change until something raises. A change that nothing objects
-to is a *survivor*: the assertions of that law would pass with a wrong constant. Exit status: the number of survivors (at most 100).
+to is a *survivor*: the assertions of that law would pass with a wrong constant. Exit status: the number of survivors.
 
 Not part of the tests: a chapter takes a minute or two, and each survivor as long again. Needs ``os.fork`` (Linux, macOS).
 """
