@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/compare_solvers.py [--largest 20000] [--budget 4]
 
-Writes ``book/_static/recorded/compare_solvers.json``, which the chapter shows, after every set; started again, it goes on with
-the sets that are missing, as long as the commit, the budget and the versions are those of the file. Nothing is asserted about
-time. Every answer's gap is evaluated by the same two products from the solver's own ``w`` and weights; methods without weights
-are measured against the ruler, and marked. Clarabel is skipped where it is not installed.
+Writes ``margin_lab/book/recordings/data/compare_solvers.json``, which the chapter shows, after every set; started again, it goes
+on with the sets that are missing, as long as the commit, the budget and the versions are those of the file. Nothing is asserted
+about time. Every answer's gap is evaluated by the same two products from the solver's own ``w`` and weights; methods without
+weights are measured against the ruler, and marked. Clarabel is skipped where it is not installed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SIZES = (
     (100_000, 100),
 )
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "book/_static/recorded/compare_solvers.json"
+OUT = ROOT / "margin_lab/book/recordings/data/compare_solvers.json"
 
 
 def contest(kind: str, n: int, d: int, seed: int, budget: float) -> dict[str, Any]:

@@ -9,22 +9,28 @@ what chapters measure with (theory) and what pages are made of (book) load when 
 from importlib import import_module
 from typing import Any
 
-from margin_lab import datasets, losses, margins, models, norms, optim, runs
+from margin_lab import datasets, losses, margins, models, norms, optim, results, runs
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
+    EntropyDual,
     HardMargin,
     NotSeparableError,
+    SoftMargin,
     hard_margin,
     hard_margin_matrix,
     hard_margin_multiclass,
+    max_entropy_dual,
+    soft_margin,
 )
 from margin_lab.losses import log_loss
 from margin_lab.margins import layers as layer_margins
 from margin_lab.margins import normalized_margin, smoothed_margin
+from margin_lab.margins.tracking import track
 from margin_lab.models import homogeneity_degree
 from margin_lab.runs import (
     METHODS,
     Method,
+    NetworkRun,
     NetworkSweep,
     Option,
     Run,
@@ -62,12 +68,15 @@ _LAZY = {
 __all__ = [
     "METHODS",
     "DivergedError",
+    "EntropyDual",
     "HardMargin",
     "Method",
+    "NetworkRun",
     "NetworkSweep",
     "NotSeparableError",
     "Option",
     "Run",
+    "SoftMargin",
     "Sweep",
     "Training",
     "adam_theory",
@@ -88,6 +97,7 @@ __all__ = [
     "log_loss",
     "losses",
     "margins",
+    "max_entropy_dual",
     "models",
     "normalized_margin",
     "norms",
@@ -96,14 +106,17 @@ __all__ = [
     "prose",
     "quiz",
     "recordings",
+    "results",
     "robustness",
     "run_linear",
     "run_network",
     "runs",
     "smoothed_margin",
+    "soft_margin",
     "sweep_linear",
     "sweep_network",
     "theory",
+    "track",
     "train_network",
     "widgets",
 ]

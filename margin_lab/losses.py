@@ -17,41 +17,104 @@ from margin_lab.checks import as_tensor, choice, finite, plain_tensor, restore_l
 
 LOSSES = ("exponential", "logistic", "cross_entropy")
 MARGIN_LOSSES = ("exponential", "logistic")
-REDUCTIONS = ("sum", "mean", "none")
+# Of the samples' losses before the log; "none" is for log_loss alone.
+REDUCTIONS = ("mean", "sum", "none")
+
+class Ledger:
+    """How many backward passes went through a log loss; an optimizer that sees none of them was given another loss.
+
+    ``unseen`` is True once a log loss was compiled, whose backward pass no hook can count: then nothing is concluded.
+    """
+
+    def __init__(self) -> None:
+        self.backwards = 0
+        self.unseen = False
+
+    def count(self, gradient: Tensor) -> None:
+        """Note one backward pass: the hook of every marked tensor."""
+        self.backwards += 1
+
+    # torch.save warns about hooks that it drops, except those that say they need not be kept
+    count.__torch_unserializable__ = True  # type: ignore[attr-defined]
+
+
+LEDGER = Ledger()
 
 # Below this argument log(softplus(a)) is taken from its series: exp(3 a) is then under half a unit in the last place.
 _SERIES_BELOW = -15.0
 
 
-def log_loss(outputs: Any, y: Any, loss: str = "exponential", reduction: str = "sum") -> Any:
+def mark_log_loss(value: Tensor) -> Tensor:
+    """Return ``value`` and mark it as a log loss: for one of your own that the optimizers of ``margin_lab.optim`` should know.
+
+    They step on gradients of ``log L``, and warn where none came from a marked loss. Marks cost nothing without a gradient.
+    """
+    if torch.compiler.is_compiling():
+        LEDGER.unseen = True
+    elif torch._C._functorch.maybe_get_level(value) >= 0:
+        LEDGER.backwards += (
+            1  # inside torch.func.grad: no hook, and no gradient but the one that is being taken
+        )
+    elif value.requires_grad:
+        value.register_hook(LEDGER.count)
+    return value
+
+
+def log_loss(outputs: Any, y: Any, loss: str | None = None, reduction: str = "mean") -> Any:
     """Natural log of the training loss, differentiable and exact at any loss.
 
     Args:
         outputs: model outputs ``[n]`` or ``[n, 1]``, or ``[n, k]`` for k >= 2 classes. Cross-entropy needs k of them; the two
             others then take the multiclass margin ``f_y - max_{j != y} f_j``.
         y: labels ``[n]``: -1 or +1 for one output, class indices ``0 .. k-1`` for k.
-        loss: ``"exponential"``, ``"logistic"`` or ``"cross_entropy"``.
-        reduction: ``"sum"`` or ``"mean"`` over samples *before* the log; ``"none"`` gives each sample's log loss ``[n]``.
+        loss: ``"exponential"`` (the default for one output), ``"logistic"`` or ``"cross_entropy"``; k outputs need one by name.
+        reduction: ``"mean"`` (as in torch) or ``"sum"``, as the theorems have it, over samples *before* the log; ``"none"``
+            gives each sample's log loss ``[n]``.
 
     Returns:
-        ``log L``: a tensor for tensor outputs (with their autograd graph), a NumPy value for arrays.
+        ``log L``: a tensor for tensor outputs (with their autograd graph), a NumPy value for arrays. Outputs in half precision,
+        as under autocast, are converted to float32 first, since log L is as large as the margins.
 
     Raises:
-        ValueError: unknown loss or reduction, shapes that do not match, labels out of range, NaN outputs.
+        ValueError: unknown loss or reduction, k outputs without a loss, shapes that do not match, labels out of range, NaN
+            outputs. Under ``torch.compile`` the values of outputs and labels are not looked at.
 
     Example:
         >>> import numpy as np
-        >>> float(log_loss(np.array([5000.0, 5000.0]), np.array([1, 1]), reduction="mean"))
+        >>> float(log_loss(np.array([5000.0, 5000.0]), np.array([1, 1])))
         -5000.0
     """
-    choice(loss, "loss", LOSSES)
     choice(reduction, "reduction", REDUCTIONS)
     is_tensor = isinstance(outputs, Tensor)
     f = outputs if is_tensor and outputs.is_floating_point() else as_tensor(outputs, "outputs")
-    finite(f.detach(), "outputs", "lower lr, or start from smaller parameters")
+    loss = loss_of_outputs(loss, f)
+    f = at_least_float32(f)
+    if not torch.compiler.is_compiling():
+        finite(f.detach(), "outputs", "lower lr, or start from smaller parameters")
     q = sample_margins(f, y) if loss != "cross_entropy" else class_margins(f, _class_labels(f, y), soft=True)
     value = log_loss_of_margins(q, "logistic" if loss == "cross_entropy" else loss, reduction)
     return value if is_tensor else restore_like(outputs)(value)[()]
+
+
+def loss_of_outputs(loss: str | None, outputs: Tensor) -> str:
+    """The loss by name, checked: for outputs ``[n]`` or ``[n, 1]`` the exponential one by default.
+
+    Raises:
+        ValueError: an unknown loss, or none for k outputs: logits are mostly meant for cross-entropy, and nobody would notice.
+    """
+    if loss is not None:
+        return str(choice(loss, "loss", LOSSES))
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        raise ValueError(
+            f"outputs of {outputs.shape[1]} classes need a loss by name: loss='cross_entropy', or 'exponential' or 'logistic' "
+            "of the margins f_y - max_{j != y} f_j"
+        )
+    return "exponential"
+
+
+def at_least_float32(t: Tensor) -> Tensor:
+    """``t``, in float32 where it is float16 or bfloat16."""
+    return t.float() if t.dtype in (torch.float16, torch.bfloat16) else t
 
 
 def sample_margins(outputs: Tensor, y: Any) -> Tensor:
@@ -69,7 +132,7 @@ def sample_margins(outputs: Tensor, y: Any) -> Tensor:
             f"outputs {tuple(outputs.shape)} and y {tuple(y.shape)} do not match; binary losses take outputs [n] or [n, 1] "
             "and labels [n], n >= 1"
         )
-    return f * signed_labels(y).to(f.dtype)
+    return f * (y if torch.compiler.is_compiling() else signed_labels(y)).to(f.dtype)
 
 
 def class_margins(outputs: Tensor, labels: Tensor, soft: bool = False) -> Tensor:
@@ -82,15 +145,17 @@ def class_margins(outputs: Tensor, labels: Tensor, soft: bool = False) -> Tensor
     return -(_logsumexp(others) if soft else others.amax(-1))
 
 
-def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "sum") -> Tensor:
+def log_loss_of_margins(q: Tensor, loss: str = "exponential", reduction: str = "mean") -> Tensor:
     """``log L`` from margins ``q [..., n]``, reduced over the last axis."""
     log_each = -q if loss == "exponential" else _log_softplus(-q)
-    if reduction == "none":
-        return log_each
+    return mark_log_loss(log_each if reduction == "none" else _log_total(log_each, reduction))
+
+
+def _log_total(log_each: Tensor, reduction: str) -> Tensor:
     total = _logsumexp(log_each)
     if reduction == "sum":
         return total
-    value = total - math.log(q.shape[-1])
+    value = total - math.log(log_each.shape[-1])
     # The difference loses its digits where L is close to 1: add the log of the mean of exp(log_each - value), which
     # rounding alone keeps from 0. No gradient passes through it, since in exact arithmetic it is the constant 0.
     with torch.no_grad():
@@ -127,6 +192,16 @@ def inverse_link(log_inverse_loss: Tensor, loss: str = "exponential") -> Tensor:
     return torch.where(small, z - u / 2 - u * u / 24, large)
 
 
+def log10_of(log: Any) -> Any:
+    """The decimal logarithm of what has the natural logarithm ``log``."""
+    return log / math.log(10)
+
+
+def log_of(log10: float) -> float:
+    """The natural logarithm of what has the decimal logarithm ``log10``."""
+    return log10 * math.log(10)
+
+
 def _class_labels(outputs: Tensor, y: Any) -> Tensor:
     labels = plain_tensor(y, "y")
     n, k = outputs.shape if outputs.ndim == 2 else (0, 0)
@@ -135,7 +210,9 @@ def _class_labels(outputs: Tensor, y: Any) -> Tensor:
             f"outputs {tuple(outputs.shape)} and y {tuple(labels.shape)} do not match; cross-entropy takes outputs [n, k], "
             "k >= 2, and class indices [n], n >= 1"
         )
-    if labels.is_floating_point() or labels.is_complex() or int(labels.min()) < 0 or int(labels.max()) >= k:
+    whole = not (labels.is_floating_point() or labels.is_complex())
+    compiling = torch.compiler.is_compiling()
+    if not whole or not (compiling or bool(((labels >= 0) & (labels < k)).all())):
         raise ValueError(
             f"labels y must be whole class indices from 0 to {k - 1}, got {torch.unique(labels)[:6].tolist()}"
         )

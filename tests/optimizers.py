@@ -17,9 +17,7 @@ import torch
 
 from margin_lab import optim
 
-BAD_LR = tuple(
-    ({"lr": lr}, "lr must be > 0 and finite, got") for lr in (0.0, -1.0, float("nan"), float("inf"))
-)
+BAD_LR = tuple(({"lr": lr}, "lr must be >= 0 and finite, got") for lr in (-1.0, float("nan"), float("inf")))
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ ROWS: tuple[Row, ...] = (
         bad=(
             *BAD_LR,
             *UNKNOWN_NORMS,
-            ({"norm": "modular", "lr": 0.0}, "lr must be > 0"),
+            ({"norm": "modular", "lr": -1.0}, "lr must be >= 0"),
             ({"rule": "length"}, "rule must be one of 'gradient', 'log', 'unit', 'relative', got 'length'"),
             ({"rule": "log", "normalized": True}, "normalized=True is rule='unit', got rule='log'"),
             ({"max_length": 0.0}, "max_length must be > 0 and finite, got 0.0"),

@@ -14,6 +14,7 @@ _NOT_PROSE = re.compile(
     | \$\$.*?\$\$ | \\begin\{(?P<env>\w+\*?)\}.*?\\end\{(?P=env)\}
     | (?<!\\)\$[^$]+(?<!\\)\$                         # formulas
     | (?:\{[\w:-]+\})?(?P<tick>`+).*?(?P=tick)        # inline code and roles
+    | \[[^\]]*\]\([^)]*\.ipynb[^)]*\)                   # other chapters, by their titles
     | \]\([^)]*\) | https?://\S+ | arXiv:\s?[\d.]+
     | ^[ ]*:{3,}.*?$ | ^[ ]*:\w[\w-]*:.*?$
     """,

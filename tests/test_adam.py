@@ -15,7 +15,9 @@ from margin_lab.optim.adam import AdamState, adam_update
 @pytest.mark.parametrize(("beta1", "beta2", "eps"), [(0.9, 0.999, 1e-8), (0.0, 0.9, 1e-3)])
 def test_adam_is_torchs(beta1: float, beta2: float, eps: float) -> None:
     X, y = data(20, 4)
-    run = ml.run_network(MLP([4, 6, 1]), X, y, "adam", 300, lr=0.02, beta1=beta1, beta2=beta2, eps=eps)
+    run = ml.run_network(
+        MLP([4, 6, 1]), X, y, "adam", 300, lr=0.02, beta1=beta1, beta2=beta2, eps=eps, reduction="sum"
+    )
     model = MLP([4, 6, 1])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02, betas=(beta1, beta2), eps=eps)
     for _ in range(300):

@@ -17,6 +17,8 @@ PACKAGE = Path(ml.__file__).parent
 # From the ground up: a room may import those before it.
 ROOMS = (
     "checks",
+    "palette",
+    "results",
     "losses",
     "datasets",
     "models",

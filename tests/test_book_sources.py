@@ -15,11 +15,13 @@ from prose_numbers import literals, unsupported
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = address.chapters(ROOT)
-PAGES = sorted([*(ROOT / "book").glob("*.md"), *(ROOT / "book/appendix").glob("*.md")])
+PAGES = sorted([*(ROOT / "book").glob("*.md"), *(ROOT / "book/appendix").rglob("*.md")])
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.name)
 
 # Numbers in prose that are nobody's result: {file name: {number: why it may stand there}}.
-ALLOWED: dict[str, dict[str, str]] = {}
+ALLOWED: dict[str, dict[str, str]] = {
+    name: {"1e-300": "the title of a chapter"} for name in ("README.md", "intro.md")
+}
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import torch
 
 from margin_lab.book.intervals import interval, paired
 from margin_lab.book.labs import VARIABLE, Lab, column
-from margin_lab.book.recordings import provenance
+from margin_lab.book.recordings import load, provenance
+from margin_lab.book.recordings.places import DATA
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 CALLS: list[int] = []
@@ -56,7 +57,7 @@ def run(study: Lab) -> dict[str, Any]:
 
 def test_quick_results_and_the_recorded_full_ones(tmp_path: Path) -> None:
     quick = lab(tmp_path, "quick")
-    assert "Not recorded yet" in quick.says() and list(run(quick)) == ["quick"]
+    assert "Not recorded with these parameters yet" in quick.says() and list(run(quick)) == ["quick"]
     full = run(lab(tmp_path, "full"))["full"]
     both = run(quick)
     assert both["full"] == full and column(both["full"]["square"], "y").tolist() == [1.5, 4.5, 9.5]
@@ -80,6 +81,22 @@ def test_a_killed_run_continues_where_it_was(tmp_path: Path) -> None:
     assert CALLS == [1, 2, 3, 1, 2, 3], "other parameters are another run"
 
 
+def test_a_results_file_of_other_parameters_is_not_this_labs(tmp_path: Path) -> None:
+    run(lab(tmp_path, "full"))
+    assert list(run(lab(tmp_path, "quick", shift=0.75))) == ["quick"]
+
+
+def test_what_the_book_has_recorded_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    full = declared()["batch_size"]
+    study = Lab("batch_size", quick=full, full=full, scale="quick")
+    assert study.says().startswith("Recorded on 20") and study.recorded() is not None
+    for name in ("mnist_cnn", "robustness", "compare_solvers"):
+        assert load(name) is not None
+
+
 def test_the_scale_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "full")
     assert Lab("x", quick={"n": 1}, full={"n": 2}, folder=tmp_path)["n"] == 2
@@ -91,7 +108,7 @@ def test_the_scale_comes_from_the_environment(tmp_path: Path, monkeypatch: pytes
 def test_every_lab_is_recorded_with_the_parameters_of_its_notebook() -> None:
     labs = declared()
     assert len(labs) == 7
-    recorded = {name: BOOK / f"_static/recorded/lab_{name}_full.json" for name in labs}
+    recorded = {name: DATA / f"lab_{name}_full.json" for name in labs}
     found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in recorded.items()}
     assert {name: content["parameters"] for name, content in found.items()} == labs
     commits = {name: content["provenance"]["commit"] for name, content in found.items()}
@@ -102,16 +119,20 @@ def test_the_commit_is_marked_where_what_numbers_depend_on_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package, notebook = tmp_path / "margin_lab/module.py", tmp_path / "book/study.ipynb"
-    for file in (package, notebook):
-        file.parent.mkdir()
+    room = tmp_path / "margin_lab/book/recordings"
+    for file in (package, notebook, room / "data/old.json"):
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("first")
-    monkeypatch.setattr(provenance, "__file__", str(package))
+    monkeypatch.setattr(provenance, "__file__", str(room / "provenance.py"))
     assert provenance.commit_here(notebook) is None, "no repository"
     author = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "first"]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     clean = provenance.commit_here(notebook)
     assert clean is not None and "with changes" not in clean
+    for results in ("old", "new"):
+        (room / f"data/{results}.json").write_text("second")
+    assert provenance.commit_here() == clean, "no number depends on results files"
     notebook.write_text("second")
     assert provenance.commit_here() == clean
     assert provenance.commit_here(notebook) == f"{clean}, with changes"

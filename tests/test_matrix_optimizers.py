@@ -57,7 +57,9 @@ def test_shampoo_without_accumulation_is_spectral_descent() -> None:
 def test_shampoo_with_accumulation_is_its_definition() -> None:
     X, y = data(9, 3)
     net = MLP([3, 2, 1])
-    run = ml.run_network(net, X, y, "shampoo", 8, lr=0.1, beta2=1.0, eps=1e-3, record="all", keep="all")
+    run = ml.run_network(
+        net, X, y, "shampoo", 8, lr=0.1, beta2=1.0, eps=1e-3, reduction="sum", record="all", keep="all"
+    )
     model = MLP([3, 2, 1])
     params = list(model.parameters())
     grams = [(1e-3 * torch.eye(p.shape[0]).double(), 1e-3 * torch.eye(p.shape[1]).double()) for p in params]

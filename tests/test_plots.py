@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
-import struct
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from PIL import Image
 
 import margin_lab as ml
-from margin_lab.book.palette import COLORS, DASHES, LABELS
+from margin_lab.palette import COLORS, DASHES, LABELS, OWN_COLOR, OWN_DASH
 from margin_lab.runs import METHODS
 
 
@@ -45,8 +46,9 @@ def test_a_methods_line() -> None:
     assert ml.plots.line("prgd") == {"color": COLORS["prgd"], "label": "PRGD"}
     assert ml.plots.line("nacson")["dashes"] == DASHES["nacson"]
     assert ml.plots.line("gd", label="mine", linewidth=1)["label"] == "mine"
-    with pytest.raises(ValueError, match=r"method must be one of 'gd', .*, got 'gdd'"):
-        ml.plots.line("gdd")
+    own = ml.plots.line("my_descent")  # a reader's own, which no palette knows
+    assert own == {"color": OWN_COLOR, "label": "my_descent", "dashes": OWN_DASH}
+    assert OWN_COLOR not in COLORS.values()
 
 
 def sweep() -> ml.Sweep:
@@ -113,18 +115,49 @@ def test_show_escapes_its_alt_text() -> None:
     assert bundle["text/plain"] == 'Gap <1e-6 & "falling": NGD\'s line'
 
 
-def test_show_gives_a_reproducible_png_of_book_width() -> None:
+def test_show_gives_a_reproducible_picture_of_book_width() -> None:
     def drawn() -> bytes:
         fig, ax = ml.plots.figure(height=1)
         ax.plot([0, 1])
-        return ml.plots.show(fig, alt="a line").png()
+        return ml.plots.show(fig, alt="a line").webp()
 
-    png = drawn()
-    assert png.startswith(b"\x89PNG")
-    width, height = struct.unpack(">II", png[16:24])
-    assert (width, height) == (7 * 144, 144)
-    assert drawn() == png
-    assert b"Software" not in png
+    picture = drawn()
+    image = Image.open(io.BytesIO(picture))
+    assert (image.format, image.size) == ("WEBP", (7 * 144, 144))
+    assert drawn() == picture
+
+
+def test_a_coloured_field_stays_small_in_full_colour() -> None:
+    fig, ax = ml.plots.figure()
+    ax.imshow(np.random.default_rng(0).normal(size=(300, 300)), cmap="viridis")
+    picture = ml.plots.show(fig, alt="noise").webp()
+    assert len(picture) < 500_000
+    assert (
+        len(np.unique(np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).reshape(-1, 3), axis=0))
+        > 1000
+    )
+
+
+def test_a_numbered_figure_has_a_caption() -> None:
+    fig, _ = ml.plots.figure(height=1)
+    html = ml.plots.show(
+        fig, "a line", caption="The *line* rises; $x < 1$.", number="4.2"
+    )._repr_mimebundle_()["text/html"]
+    assert "<strong>Figure 4.2.</strong> The <em>line</em> rises; \\(x &lt; 1\\)." in html
+    with pytest.raises(ValueError, match=r"figure 4.2 needs a caption"):
+        ml.plots.show(fig, "a line", number="4.2")
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG's contrast of two colours."""
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("method", sorted(COLORS))
+def test_colours_have_contrast_on_both_themes(method: str) -> None:
+    for ground in ("#ffffff", "#181c20"):
+        assert contrast(COLORS[method], ground) >= 3
 
 
 @pytest.mark.parametrize("alt", ["", "  ", "\n"])

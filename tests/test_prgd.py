@@ -61,7 +61,7 @@ def test_an_oracle_on_the_axis_stays() -> None:
 
 def test_prgd_refuses_to_start_at_zero() -> None:
     params = tensors(np.zeros(4), (4,))
-    optimizer = optim.PRGD(params)
+    optimizer = optim.PRGD(params, **optim.linear_schedule())
     closure_of(optimizer, params, problem(0))()
     with pytest.raises(ValueError, match="PRGD rescales its start, which must not be 0: warm up first"):
         optimizer.step()

@@ -86,12 +86,12 @@ def test_bad_options_are_refused() -> None:
     with pytest.raises(ValueError, match="blocks must be the same for all runs of a sweep"):
         ml.sweep_network(NET, DATA.X, DATA.y, "prgd", 1, lr=0.1, blocks=["joint", "tensors"])
     with pytest.raises(ValueError, match="decay must be >= 0 and finite, got -1"):
-        PRGD(NET.parameters(), decay=-1)
+        PRGD(NET.parameters(), radii=RADII, decay=-1)
     with pytest.raises(ValueError, match="blocks must be one of"):
-        PRGD(NET.parameters(), blocks="all")
+        PRGD(NET.parameters(), radii=RADII, blocks="all")
     biased = nn.Linear(4, 1).double()
     nn.init.zeros_(biased.bias)
     ml.log_loss(biased(torch.tensor(DATA.X)), torch.tensor(DATA.y)).backward()
-    PRGD(biased.parameters()).step()
+    PRGD(biased.parameters(), radii=RADII).step()
     with pytest.raises(ValueError, match="its start, which must not be 0"):
-        PRGD(biased.parameters(), blocks="tensors").step()
+        PRGD(biased.parameters(), radii=RADII, blocks="tensors").step()

@@ -61,4 +61,4 @@ def test_other_norms_have_no_ball_to_project_on(norm: object) -> None:
     with pytest.raises(ValueError, match=r"'l1', 'l2' and 'linf' can do; got norm|unknown norm"):
         ml.run_linear(data.X, data.y, "prgd", 10, norm=norm)
     with pytest.raises(ValueError, match=r"'l1', 'l2' and 'linf' can do; got norm|unknown norm"):
-        PRGD([torch.ones(2, requires_grad=True)], norm=norm)
+        PRGD([torch.ones(2, requires_grad=True)], radii=RADII, norm=norm)

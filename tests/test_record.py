@@ -15,8 +15,7 @@ import pytest
 
 from margin_lab.book.recordings import recorder
 from margin_lab.book.recordings.images import RECORDINGS
-
-RECORDED = Path(__file__).resolve().parent.parent / "book/_static/recorded"
+from margin_lab.book.recordings.places import DATA
 
 
 def numbers(path: Path) -> dict[str, Any]:
@@ -92,7 +91,7 @@ def test_errors(tmp_path: Path) -> None:
         recorder.record("mnist_cnn", "huge", out=tmp_path)
 
 
-@pytest.mark.parametrize("path", sorted(RECORDED.glob("*_*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(DATA.glob("*_*.json")), ids=lambda path: path.stem)
 def test_the_books_recorded_files_can_be_made_again(path: Path) -> None:
     """Each says by which command, at which commit."""
     content = json.loads(path.read_text(encoding="utf-8"))

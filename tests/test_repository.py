@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import types
 from pathlib import Path
 
 import address
+import chapter_list
 import pytest
 import yaml
+from clean_install import readme_blocks
+from jupyterlab_server.settings_utils import _get_overrides
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -73,11 +75,16 @@ def test_versions_agree():
 # ---- two commands
 
 
+TARGETS = read("Makefile").partition(".PHONY:")[2].splitlines()[0].split()
+
+
+def test_every_command_that_the_pages_name_is_there():
+    named = re.findall(r"`make ([a-z-]+)", read("README.md") + read("CONTRIBUTING.md"))
+    assert {"book", "test", *named} <= set(TARGETS)
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-@pytest.mark.parametrize(
-    "target",
-    ["book", "test", "lab", "check-notebooks", "bench", "lint", "format", "address", "lock", "clean", "help"],
-)
+@pytest.mark.parametrize("target", TARGETS)
 def test_make_knows(target):
     environment = {
         name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")
@@ -96,6 +103,28 @@ def test_ci_runs_the_readmes_commands():
         assert command in commands
         assert command in ci
     assert ci[-1] == "make test", "pytest's summary must be the last thing that CI prints"
+
+
+def test_ci_runs_the_fast_tests_once_more_with_other_sums_in_another_order():
+    assert "make test-elsewhere" in read(".ci/run").splitlines()
+    recipe = re.search(r"(?m)^test-elsewhere:.*\n\t(.*)$", read("Makefile"))
+    assert recipe is not None
+    assert recipe[1].startswith("MKL_CBWR=COMPATIBLE ATEN_CPU_CAPABILITY=default ")
+    assert " -p randomly " in recipe[1]
+
+
+def test_jupyterlab_opens_with_the_chapters_and_without_news(monkeypatch):
+    assert read("book/README.md") == chapter_list.chapter_list(ROOT), (
+        "run `make lab`, or tools/chapter_list.py"
+    )
+    assert len(re.findall(r"\.ipynb\)", read("book/README.md"))) == len(address.chapters(ROOT))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(ROOT / "tools/jupyter"))
+    settings, error = _get_overrides(str(ROOT / "nothing-here"))
+    assert not error
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+    assert settings["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"] == {
+        "markdown": "Markdown Preview"
+    }
 
 
 def test_ci_script_is_executable_bash():
@@ -119,13 +148,18 @@ def test_address_stands_in_one_place():
     holders = [
         path.relative_to(ROOT).as_posix() for path in tracked() if url in path.read_text(encoding="utf-8")
     ]
-    assert set(holders) <= {"_config.yml", *(f"book/{path.name}" for path in address.chapters(ROOT))}
+    assert set(holders) <= {
+        "_config.yml",
+        "pyproject.toml",
+        *(f"book/{path.name}" for path in address.chapters(ROOT)),
+    }
 
 
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     (tmp_path / "book").mkdir()
-    shutil.copy(ROOT / "_config.yml", tmp_path)
+    for name in ("_config.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
     cell = {
         "cell_type": "code",
         "execution_count": None,
@@ -150,7 +184,7 @@ def test_address_moves_and_comes_back(book, capsys):
     old = address.book_url()
     assert address.main([f"{URL}.git"]) == 0
     assert address.book_url() == URL
-    assert f'git+{URL}"' in (book / "book/01.ipynb").read_text(encoding="utf-8")
+    assert f'margin-lab[book] @ git+{URL}\\"' in (book / "book/01.ipynb").read_text(encoding="utf-8")
     assert old not in "".join(path.read_text(encoding="utf-8") for path in before)
     assert address.main(["--check"]) == 0
     assert address.main(["--check", old]) == 1
@@ -204,24 +238,6 @@ def test_import_is_light():
     assert done.stdout.split() == []
 
 
-def test_readme_example_runs():
-    blocks = re.findall(r"(?ms)^```python\n(.*?)^```", read("README.md"))
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "<the example of README.md>", "exec"), {})
-
-
-# ---- the reference
-
-
-def test_reference_lists_every_public_name():
-    page = read("book/appendix/api.md")
-    wholes = re.findall(r"(?m)^\.\. automodule:: (\S+)\n   :members:$", page)
-    alone = re.findall(r"(?m)^\.\. auto(?:function|class|exception):: (\S+)$", page)
-    modules = [name for name in ml.__all__ if isinstance(getattr(ml, name), types.ModuleType)]
-    # The modules behind functions that margin_lab itself offers need no section of their own.
-    assert {f"margin_lab.{name}" for name in modules} - {
-        "margin_lab.losses",
-        "margin_lab.margins.normalized",
-    } <= set(wholes)
-    assert set(ml.__all__) - set(modules) == {name for name in alone if "." not in name}
+@pytest.mark.parametrize("number", range(len(readme_blocks())))
+def test_readme_example_runs(number):
+    exec(compile(readme_blocks()[number], f"<example {number} of README.md>", "exec"), {})

@@ -161,7 +161,9 @@ def test_all_regions_of_a_small_network():
 def trained():
     data = ml.datasets.digits(n=120)
     net = ml.models.MLP([64, 24, 10], bias="first")
-    run = ml.train_network(net, data.X, data.y, epochs=60, batch_size=20, schedule="loss_based", up=2**0.1)
+    run = ml.train_network(
+        net, data.X, data.y, epochs=60, batch_size=20, schedule=ml.runs.LossBased(up=2**0.1)
+    )
     return run.model(), torch.tensor(data.X_test[:40]), torch.tensor(data.y_test[:40])
 
 
@@ -216,8 +218,59 @@ def test_single_precision_images_and_arrays():
     attack = smallest_perturbation(net, X.numpy(), y.numpy())
     assert attack.radius.dtype == torch.float32 and attack.X.shape == X.shape
     assert bool((attack.margin <= 0).all())
+    alone = [
+        ml.losses.sample_margins(net(x[None]).detach(), label[None])
+        for x, label in zip(attack.X, y, strict=True)
+    ]
+    assert float(torch.cat(alone).max()) <= 0
     exact = smallest_perturbation(net.double(), X, y).radius
     torch.testing.assert_close(attack.radius.double(), exact, rtol=1e-3, atol=1e-6)
+
+
+class AnotherOrder(torch.nn.Module):
+    """A network whose sums run in an order that depends on the batch, as those of processors' kernels do."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.layers = torch.nn.ModuleList(network(sizes, dtype=torch.float32).affine)
+
+    def forward(self, x):
+        for i, layer in enumerate(self.layers):
+            order = torch.randperm(x.shape[1], generator=torch.Generator().manual_seed(len(x)))
+            total = layer.bias.expand(len(x), -1)
+            for j in order.tolist():
+                total = total + x[:, j, None] * layer.weight[:, j]
+            x = torch.relu(total) if i + 1 < len(self.layers) else total
+        return x
+
+
+@pytest.mark.parametrize("method", ["boundary", "both"])
+def test_the_class_has_changed_in_every_batch(method):
+    net, X = AnotherOrder([8, 6, 3]), uniform(12, 8, dtype=torch.float32)
+    y = labels_of(net, X)
+    # one sample on the boundary itself: whether it is misclassified is for rounding to say
+    X[0] = smallest_perturbation(net.double(), X[:1], y[:1]).X.float()
+    net = net.float()
+    options = {} if method == "boundary" else dict(steps=20, searches=2, lr=0.1)
+    attack = smallest_perturbation(net, X, y, method, **options)
+    assert bool(torch.isfinite(attack.radius).all())
+    for size in range(1, 13):
+        parts = zip(attack.X.split(size), y.split(size), strict=True)
+        margins = [ml.losses.sample_margins(net(part).detach(), labels) for part, labels in parts]
+        assert float(torch.cat(margins).max()) <= 0
+    exact = smallest_perturbation(net.double(), X.double(), y).radius[1:]
+    torch.testing.assert_close(attack.radius[1:].double(), exact, rtol=1e-3, atol=1e-6)
+
+
+def test_slopes_are_there_whatever_mode_the_caller_is_in(trained):
+    net, X, y = trained
+    expected = smallest_perturbation(net, X, y, steps=3).radius
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            for inputs in (X, X.clone()):
+                torch.testing.assert_close(smallest_perturbation(net, inputs, y, steps=3).radius, expected)
+            assert torch.is_inference_mode_enabled() == (mode is torch.inference_mode)
+            assert not torch.is_grad_enabled()
 
 
 def test_a_class_that_is_nowhere_else():

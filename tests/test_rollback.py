@@ -19,6 +19,7 @@ def test_equals_the_schedule_around_torchs_sgd() -> None:
         data.y,
         "loss_based",
         60,
+        reduction="sum",
         lr=[0.1, 20.0],
         record="all",
         keep="all",
@@ -26,7 +27,7 @@ def test_equals_the_schedule_around_torchs_sgd() -> None:
     for run in sweep:
         model = ml.models.MLP([4, 6, 1], seed=2)
         schedule = LossBasedLR(torch.optim.SGD(model.parameters(), lr=run.settings["lr"]))
-        schedule.start(ml.log_loss(model(X), y).item())
+        schedule.start(ml.log_loss(model(X), y, reduction="sum").item())
         for t in range(1, 61):
             schedule.optimizer.zero_grad()
             log_losses = ml.log_loss(model(X), y, reduction="none")
@@ -34,7 +35,7 @@ def test_equals_the_schedule_around_torchs_sgd() -> None:
             schedule.optimizer.step()
             trial = ml.models.flat_parameters(model).numpy()
             np.testing.assert_allclose(run.history[t], trial, rtol=1e-9, atol=1e-11)
-            schedule.step(ml.log_loss(model(X), y).item())
+            schedule.step(ml.log_loss(model(X), y, reduction="sum").item())
         assert schedule.rejected >= 3
 
 

@@ -43,7 +43,7 @@ def test_steepest_descent_takes_the_step_of_equation_1(norm: str | float) -> Non
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        value = ml.log_loss((Z * W).sum((1, 2)), torch.ones(5))
+        value = ml.log_loss((Z * W).sum((1, 2)), torch.ones(5), reduction="sum")
         value.backward()
         return value
 

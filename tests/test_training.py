@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from training_runs import DATA, X_TEST, X, Y, net, train
+from training_runs import DATA, OPTIMIZERS, X_TEST, X, Y, net, train
 
 import margin_lab as ml
+from margin_lab.runs.training.recorder import TrainingRecorder
 from margin_lab.runs.training.result import Training
 
 
@@ -77,7 +78,17 @@ def test_divergence_is_one_clear_error_and_the_schedule_survives_it() -> None:
         (dict(lr=-1.0), "lr must be > 0"),
         (dict(epochs=-1), "epochs must be a whole number"),
         (dict(batch_size=0), "batch_size must be a whole number >= 1"),
-        (dict(up=1.0, schedule="loss_based"), "up must be a factor > 1"),
+        (dict(lr=0.1, optimizer=OPTIMIZERS["adam"]), "lr=0.1 is the rate of plain SGD and would be ignored"),
+        (dict(optimizer=torch.optim.SGD([torch.ones(1)])), "must be a function that takes the parameters"),
+        (dict(optimizer=lambda p: None), "must be a function that takes the parameters"),
+        (dict(X_test=X_TEST), "X_test and y_test belong together"),
+        (dict(y_test=Y), "X_test and y_test belong together"),
+        (dict(X=X[None], y=np.stack([Y, Y])), "do not match"),
+        (dict(snapshots=("a",)), "finite numbers such as -10, got 'a'"),
+        (dict(until_log10=math.nan), "finite numbers such as -10, got nan"),
+        (dict(loss_dtype=torch.int32), "loss_dtype must be a floating-point dtype"),
+        (dict(reduction="none"), "reduction must be one of 'mean', 'sum'"),
+        (dict(schedule=ml.optim.LossBasedLR), "schedule must be one of .* or a margin_lab.runs.LossBased"),
         (dict(device="tpu"), "device must be"),
         (dict(checkpoint_seconds=-1.0), "checkpoint_seconds must be >= 0"),
     ],
@@ -86,6 +97,55 @@ def test_errors(change: dict[str, Any], message: str) -> None:
     call = {"X": X, "y": Y, "epochs": 1, **change}
     with pytest.raises(ValueError, match=message):
         ml.train_network(net(), **call)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(up=-7.0), "up must be a factor > 1"),
+        (dict(down=1.0), "down must be a factor > 1"),
+        (dict(patience=0), "patience must be a whole number >= 1"),
+    ],
+)
+def test_a_schedule_is_checked_where_it_is_made(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ml.runs.LossBased(**change)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "logistic", "naive"])
+def test_the_sum_is_the_mean_at_another_rate(loss: str) -> None:
+    """Batches of 20 of 80 samples: the gradient of a batch's sum is 20 times that of its mean."""
+    options: dict[str, Any] = dict(epochs=6, schedule="constant", loss=loss)
+    mean = train(lr=0.02, **options)
+    summed = train(lr=0.001, reduction="sum", **options)
+    np.testing.assert_allclose(summed.log_loss, mean.log_loss + math.log(80), rtol=1e-10)
+    np.testing.assert_allclose(summed.theta.numpy(), mean.theta.numpy(), rtol=1e-9)
+    np.testing.assert_allclose(summed.smoothed_margin, mean.smoothed_margin, rtol=1e-9)
+    # thresholds are those of the loss that is trained
+    reached = [train(60, until_log10=1.0, reduction=r).log10_loss for r in ("mean", "sum")]
+    assert len(reached[0]) == 1 and len(reached[1]) > 1 and reached[1][-1] < 1.0 <= reached[1][-2]
+
+
+def test_a_row_with_a_column_that_is_not_declared_is_refused() -> None:
+    recorder = TrainingRecorder(net(), ())
+    row = dict(test_accuracy=0.0, lr=1.0, rejected=0.0)
+    with pytest.raises(ValueError, match=r"a row holds .*'speed'.*declare a new one"):
+        recorder.record(0, 0.0, torch.ones(3), **row, speed=1.0)
+    recorder.record(0, 0.0, torch.ones(3), **row)
+    assert all(len(values) == 1 for values in recorder.rows.values())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int32"])
+def test_labels_of_any_integer_type(dtype: str) -> None:
+    run = ml.train_network(net(), X, Y.astype(dtype), 2, lr=0.01)
+    assert torch.equal(run.theta, ml.train_network(net(), X, Y, 2, lr=0.01).theta)
+
+
+def test_whole_numbers_go_into_an_embedding_as_they_are() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Embedding(20, 4), torch.nn.Flatten(), torch.nn.Linear(64 * 4, 10))
+    run = ml.train_network(model, DATA.X.astype(int) % 20, Y, 30, lr=0.1)
+    assert run.accuracy[-1] > 0.5 and run.degree is None
 
 
 def test_one_output_with_signs() -> None:

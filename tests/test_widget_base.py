@@ -162,10 +162,10 @@ def test_fallback_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_fallback_is_a_described_picture() -> None:
     figure = toy()
-    alt, source = re.findall(r'alt="([^"]*)" src="data:image/png;base64,([^"]+)"', figure.fallback_html())[0]
+    alt, source = re.findall(r'alt="([^"]*)" src="data:image/webp;base64,([^"]+)"', figure.fallback_html())[0]
     assert "Rate 0.3, Offset 1, Kind long" in alt
     assert "<" not in alt
-    assert base64.b64decode(source).startswith(b"\x89PNG")
+    assert base64.b64decode(source)[8:12] == b"WEBP"
 
 
 def test_display_outside_the_book_is_a_live_widget_with_a_picture() -> None:

@@ -41,7 +41,7 @@ def library_run(algorithm: str, lr: float, scale: float, steps: int) -> Any:
     return ml.run_network(
         ml.models.MLP([2, NEURONS, 1], bias="first"), X, Y, "steepest", steps, lr=lr, scale=scale, theta0=start(),
         norm=NORMS[algorithm], rule="relative", max_fall=FALL * lr, average=AVERAGE if algorithm == "coordinate" else 0.0,
-        record=[int(t) for t in RECORD if t <= steps],
+        record=[int(t) for t in RECORD if t <= steps], reduction="sum",
     )  # fmt: skip
 
 

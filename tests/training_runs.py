@@ -29,5 +29,6 @@ def net(**options: Any) -> ml.models.MLP:
 
 
 def train(epochs: int = 40, model: Any = None, **options: Any) -> Training:
-    options = {"batch_size": 20, "schedule": "loss_based", **options}
+    factors = {name: options.pop(name) for name in ("up", "down", "patience") if name in options}
+    options = {"batch_size": 20, "schedule": ml.runs.LossBased(**factors), **options}
     return ml.train_network(model or net(), X, Y, epochs, **options)

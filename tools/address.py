@@ -1,6 +1,6 @@
-"""The repository's address stands in _config.yml; this carries it to the chapters' install cells.
+"""The repository's address stands in _config.yml; this carries it to pyproject.toml and to the chapters' install cells.
 
-``python tools/address.py`` brings the install cells in line with _config.yml, ``python tools/address.py URL`` moves the
+``python tools/address.py`` brings them in line with _config.yml, ``python tools/address.py URL`` moves the
 book to another address, and ``--check`` changes nothing but fails where something differs.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 INSTALL_TAGS = ["install", "remove-cell"]
 _URL = re.compile(r"https://[\w.-]+(?:/[\w.-]+)+")
+_PROJECT_URL = re.compile(r'(?m)^Homepage = "(\S+)"$')
 _CONFIG_URL = re.compile(r"(?m)^(repository:\n(?:  .*\n)*?  url:[ ]*)(\S+)$")
 
 
@@ -25,7 +26,7 @@ def install_cell(url: str) -> str:
         "import importlib.util\n"
         "\n"
         'if importlib.util.find_spec("margin_lab") is None:\n'
-        f"    %pip install -q git+{url}"
+        f'    %pip install -q "margin-lab[book] @ git+{url}"'
     )
 
 
@@ -68,6 +69,20 @@ def set_config_url(root: Path, url: str) -> bool:
     return new != old
 
 
+def set_project_urls(root: Path, url: str, *, write: bool = True) -> bool:
+    """Bring the package's own addresses in line, those in pyproject.toml; return whether they differed."""
+    path = root / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    match = _PROJECT_URL.search(text)
+    if match is None:
+        raise ValueError(
+            "pyproject.toml has no Homepage under [project.urls]; put the repository's address there"
+        )
+    if write and match.group(1) != url:
+        path.write_text(text.replace(match.group(1), url), encoding="utf-8")
+    return match.group(1) != url
+
+
 def set_install_cell(path: Path, url: str, *, write: bool = True) -> bool:
     """Bring one chapter's install cell in line; return whether it differed.
 
@@ -102,6 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
         stale = ["_config.yml"] if url != book_url() else []
         if stale and not options.check:
             set_config_url(ROOT, url)
+        stale += ["pyproject.toml"] if set_project_urls(ROOT, url, write=not options.check) else []
         stale += [path.name for path in chapters() if set_install_cell(path, url, write=not options.check)]
     except ValueError as error:
         print(error, file=sys.stderr)

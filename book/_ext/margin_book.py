@@ -23,10 +23,14 @@ def _write_front_end(app: Sphinx) -> None:
 def _load_where_needed(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Add script and style to pages that hold a widget, so that the other pages stay light."""
+    """Add scripts and styles to the pages that hold a widget or the front page's sandbox, so that the others stay light."""
     if "data-widget=" in context.get("body", ""):
         app.add_css_file(front_end.STYLE_NAME)
         app.add_js_file(front_end.SCRIPT_NAME, loading_method="defer")
+    if 'id="margin-race"' in context.get("body", ""):
+        app.add_css_file("race/race.css")
+        for script in ("race/race.js", "race/sandbox.js"):
+            app.add_js_file(script, loading_method="defer")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -6,13 +6,12 @@ import json
 import os
 import platform
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-RECORDED = Path(__file__).resolve().parent.parent / "_static/recorded"
+from margin_lab.book.recordings.places import DATA
 
 
 def _built_with() -> str:
@@ -26,7 +25,7 @@ def _built_with() -> str:
 def _recorded() -> str:
     """One row for each file: the command that makes it, at which commit, when, where, in which time."""
     rows = ["| made by | commit | date | machine | minutes |", "|---|---|---|---|---:|"]
-    for path in sorted(RECORDED.glob("*.json")):
+    for path in sorted(DATA.glob("*.json")):
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         p = content["provenance"]
         # a run that was interrupted has its own clock; the command's is that of its last start

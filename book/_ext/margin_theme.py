@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -24,9 +26,25 @@ def _drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str
     ]
 
 
+def _drop_fontawesome(app: Sphinx, error: Exception | None) -> None:
+    """Take out the theme's 1.5 MB of scripts that draw icons as SVG: the same icons come with its fonts."""
+    if error is not None or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        lighter = re.sub(r"<(script|link)\b[^>]*scripts/fontawesome\.js[^>]*>(</script>)?\n?", "", text)
+        if lighter != text:
+            path.write_text(lighter, encoding="utf-8")
+    for path in Path(app.outdir).glob("_static/scripts/*fontawesome.js*"):
+        path.unlink()
+    for path in Path(app.outdir).glob("_static/scripts/*.map"):
+        path.unlink()
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the hooks."""
     app.add_css_file("book.css")
     app.connect("config-inited", _theme_defaults)
     app.connect("html-page-context", _drop_thebe, priority=900)
+    app.connect("build-finished", _drop_fontawesome)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

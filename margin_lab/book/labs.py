@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from margin_lab.book.recordings.places import DATA, OWN, WORK
 from margin_lab.book.recordings.provenance import commit_here, provenance, sentence, write_json
 from margin_lab.checks import choice
 from margin_lab.runs.progress import progress
@@ -52,7 +53,8 @@ class Lab:
         device: where the study computes: it is recorded, and handed on by the study itself, as ``lab.device``. "auto" for CUDA
             where there is one; the book's labs are small, and stay on the CPU.
         notebook: for the recorded command; default the one here called ``13x_name.ipynb``, or ``name.ipynb``.
-        folder: of the recorded files. work: folder in which the cases of a full run are kept until it ends.
+        folder: of the recorded files; default a reader's own, and then those that come with the package.
+        work: folder in which the cases of a full run are kept until it ends.
 
     Attributes:
         parameters: those of the scale; ``lab["seeds"]`` is one of them.
@@ -70,17 +72,19 @@ class Lab:
         scale: str | None = None,
         device: str = "cpu",
         notebook: str | None = None,
-        folder: str | os.PathLike[str] = "_static/recorded",
-        work: str | os.PathLike[str] = "../_build/labs",
+        folder: str | os.PathLike[str] | None = None,
+        work: str | os.PathLike[str] = WORK / "labs",
     ):
         if quick.keys() != full.keys():
             differ = sorted(quick.keys() ^ full.keys())
             raise ValueError(f"quick and full must name the same parameters; only one of them has {differ}")
         self.name = name
         self.scale = choice(scale or os.environ.get(VARIABLE, "quick"), "scale", SCALES)
-        self.parameters = _plain(dict(quick if self.scale == "quick" else full), "parameters")
+        self._full = _plain(dict(full), "parameters")
+        self.parameters = self._full if self.scale == "full" else _plain(dict(quick), "parameters")
         self.device = compute_device(device, torch.device("cpu"))
-        self.file = Path(folder) / f"lab_{name}_full.json"
+        self.file = Path(OWN if folder is None else folder) / f"lab_{name}_full.json"
+        self._found = [self.file, *([DATA / self.file.name] if folder is None else [])]
         here = sorted(path.name for path in Path().glob(f"13*_{name}.ipynb"))
         self._notebook, self._work = notebook or (*here, f"{name}.ipynb")[0], Path(work) / name
         self._start = dt.datetime.now(dt.UTC)
@@ -136,14 +140,19 @@ class Lab:
         return {"quick": self._measured, **({"full": recorded["results"]} if recorded else {})}
 
     def recorded(self) -> dict[str, Any] | None:
-        """The file of the full run: ``parameters``, ``provenance``, ``results``; None where there is none."""
-        return json.loads(self.file.read_text(encoding="utf-8")) if self.file.is_file() else None
+        """The file of a full run with these parameters: ``parameters``, ``provenance``, ``results``; None where there is none."""
+        for path in self._found:
+            if path.is_file():
+                content = json.loads(path.read_text(encoding="utf-8"))
+                if content["parameters"] == self._full:
+                    return content
+        return None
 
     def says(self) -> str:
         """One sentence on where the full results come from, for the reader."""
         recorded = self.recorded()
         if recorded is None:
-            return f"Not recorded yet: run this notebook with `{VARIABLE}=full` to make `{self.file.name}`."
+            return f"Not recorded with these parameters yet: run this notebook with `{VARIABLE}=full` to make `{self.file.name}`."
         return sentence({**recorded["provenance"], "seed": None})  # a lab's seeds are among its parameters
 
     def _write(self) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import html
 import random
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from margin_lab.book.inline import inline_html
 
 _COUNT_FIRST_TRIES = """
 const summary = event.target.closest('summary');
@@ -61,11 +62,11 @@ class Question:
         ]
         random.Random(self.ask).shuffle(answers)
         items = "".join(
-            f'<details data-answer="{kind}"><summary>{_inline(answer)}</summary>'
-            f"<p>{'✓' if kind == 'right' else '✗'} {_inline(feedback)}</p></details>"
+            f'<details data-answer="{kind}"><summary>{inline_html(answer)}</summary>'
+            f"<p>{'✓' if kind == 'right' else '✗'} {inline_html(feedback)}</p></details>"
             for answer, feedback, kind in answers
         )
-        return f'<fieldset data-question><legend style="font-size: 1rem">{_inline(self.ask)}</legend>{items}</fieldset>'
+        return f'<fieldset data-question><legend style="font-size: 1rem">{inline_html(self.ask)}</legend>{items}</fieldset>'
 
 
 class Quiz:
@@ -98,10 +99,3 @@ class Quiz:
             + "".join(question.html() for question in self.questions)
             + '<p role="status">Open the answer that you think is right.</p></div>'
         )
-
-
-def _inline(text: str) -> str:
-    """Return ``text`` as HTML, with formulas in the delimiters that every host knows."""
-    text = html.escape(text, quote=False)
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
-    return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from margin_lab.checks import choice
+from margin_lab.checks import choice, needs
 from margin_lab.datasets.dataset import Dataset
 
 SCALINGS = ("standard", "max")
@@ -34,10 +34,9 @@ def cancer(scaling: str = "standard", bias: bool = False) -> Dataset:
 
     Source: Wolberg, Street and Mangasarian (1995), UCI repository; Figure 5a of the PRGD paper.
     """
-    from sklearn.datasets import load_breast_cancer
-
     choice(scaling, "scaling", SCALINGS)
-    X, target = load_breast_cancer(return_X_y=True)
+    source = needs("sklearn.datasets", "scikit-learn", "the breast cancer dataset")
+    X, target = source.load_breast_cancer(return_X_y=True)
     X = (X - X.mean(0)) / X.std(0) if scaling == "standard" else X / np.abs(X).max(0)
     if bias:
         X = np.column_stack([X, np.ones(len(X))])

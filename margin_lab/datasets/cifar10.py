@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from margin_lab.checks import choice
+from margin_lab.checks import choice, needs
 from margin_lab.datasets.dataset import Dataset
 from margin_lab.datasets.digits import digits, subset
 from margin_lab.datasets.files import VARIABLE, download, local_folder
@@ -165,8 +165,7 @@ def _from_archive(path: Path) -> tuple[_Part, _Part, str]:
 
 def _from_jpeg(path: Path) -> tuple[_Part, _Part, str]:
     """A lossy copy: JPEGs one after another, with offsets; only those asked for are decoded."""
-    from PIL import Image
-
+    Image = needs("PIL.Image", "pillow", "the JPEG copy of CIFAR-10")
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
 

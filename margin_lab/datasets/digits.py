@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from margin_lab.checks import integer
+from margin_lab.checks import integer, needs
 from margin_lab.datasets.dataset import Dataset
 
 # Of the 1,797 images, those that no subset trains on.
@@ -58,7 +58,5 @@ def two_classes(negative: int, positive: int, caller: str) -> tuple[int, int]:
 
 
 def _load() -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.datasets import load_digits
-
-    X, y = load_digits(return_X_y=True)
+    X, y = needs("sklearn.datasets", "scikit-learn", "the digits dataset").load_digits(return_X_y=True)
     return X / 16, y.astype(np.int64)

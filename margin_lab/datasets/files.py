@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from margin_lab.checks import needs
+
 VARIABLE = "MARGIN_LAB_DATA"
 # Seconds to wait for a server; without a network the digits are there at once.
 _PATIENCE = 10
@@ -35,8 +37,7 @@ def download(file: str, known_hash: str, servers: Sequence[str]) -> Path | None:
     ``known_hash`` is pooch's: ``"sha256:..."`` or ``"md5:..."``. The cache is the user's own, pooch's ``os_cache``. A failure
     is remembered, so that one process waits for the network only once.
     """
-    import pooch
-
+    pooch = needs("pooch", "pooch", f"the download of {file}")
     # Its log would appear as an error in a notebook.
     pooch.get_logger().setLevel("ERROR")
     for server in servers:

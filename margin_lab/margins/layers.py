@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from margin_lab.checks import as_tensor, choice, finite
-from margin_lab.losses import LOSSES, inverse_link, log_loss, sample_margins
-from margin_lab.models import Network, check_homogeneity
-from margin_lab.models.homogeneity import evaluating
+from margin_lab.losses import inverse_link, log_loss, loss_of_outputs, sample_margins
+from margin_lab.models import Network
+from margin_lab.models.declared import verified_degree
+from margin_lab.models.private import PureModel
 
 
 def layer_margin(model: nn.Module, X: Any, y: Any) -> float:
@@ -50,19 +49,18 @@ def layer_margin(model: nn.Module, X: Any, y: Any) -> float:
     return _over(float(sample_margins(outputs, y).min()), log_product)
 
 
-def smoothed_layer_margin(model: nn.Module, X: Any, y: Any, loss: str = "exponential") -> float:
-    """``g(log 1/L) / prod_j ||W_j||^k_j`` with the **summed** loss; see :func:`layer_margin`, :func:`margin_lab.smoothed_margin`.
+def smoothed_layer_margin(model: nn.Module, X: Any, y: Any, loss: str | None = None) -> float:
+    """``g(log 1/L) / prod_j ||W_j||^k_j``, L the **sum**; see :func:`layer_margin` and :func:`margin_lab.smoothed_margin`.
 
     Its sign is its status: positive exactly where the loss is below its separability threshold (1, or log 2), where alone it
     means something.
 
-    Args, raises: as :func:`layer_margin`, with ``loss`` one of "exponential", "logistic", "cross_entropy".
+    Args, raises: as :func:`layer_margin`; loss: "exponential" (default for one output), "logistic" or "cross_entropy".
     """
-    choice(loss, "loss", LOSSES)
     outputs, log_product = _outputs_and_product(model, X, y)
-    z = inverse_link(
-        -log_loss(outputs.double(), y, loss=loss), "exponential" if loss == "exponential" else "logistic"
-    )
+    loss = loss_of_outputs(loss, outputs)
+    total = log_loss(outputs.double(), y, loss, "sum")
+    z = inverse_link(-total, "exponential" if loss == "exponential" else "logistic")
     return _over(float(z), log_product)
 
 
@@ -94,24 +92,23 @@ def log_layer_product(model: nn.Module) -> float:
 def _outputs_and_product(model: nn.Module, X: Any, y: Any) -> tuple[Tensor, float]:
     """Outputs on X and the log of the layers' product, after verifying what the model declares."""
     log_product = log_layer_product(model)
-    first = next(iter(model.parameters()))
-    inputs = finite(as_tensor(X, "X", device=first.device), "X").to(first.dtype)
-    with evaluating(model), torch.no_grad():
-        outputs = finite(model(inputs), "the model's outputs", "scale its parameters down")
+    pure = PureModel(model)
+    inputs = pure.inputs(X)
+    outputs = pure.checked(inputs)
     sample_margins(outputs, y)
     if log_product > -math.inf:
-        check_homogeneity(_without_later_biases(model), inputs)
+        verified_degree(_without_later_biases(pure), inputs)
     return outputs, log_product
 
 
-def _without_later_biases(model: nn.Module) -> nn.Module:
+def _without_later_biases(pure: PureModel) -> PureModel:
     """What a network with biases everywhere is measured by: itself, those beyond the first layer removed."""
-    if not isinstance(model, Network) or model.bias != "all":
-        return model
-    plain = copy.deepcopy(model)
+    plain = pure.module
+    if not isinstance(plain, Network) or plain.bias != "all":
+        return pure
     for layer in plain.affine[1:]:
         layer.bias = None
-    return plain
+    return PureModel(plain)
 
 
 def _over(value: float, log_product: float) -> float:

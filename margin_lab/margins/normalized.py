@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from margin_lab.checks import as_tensor, choice, finite
-from margin_lab.losses import LOSSES, inverse_link, log_loss, sample_margins
-from margin_lab.models.homogeneity import evaluating, homogeneity_degree, trained_parameters
+from margin_lab.checks import finite
+from margin_lab.losses import inverse_link, log_loss, loss_of_outputs, sample_margins
+from margin_lab.models.homogeneity import measured_degree
+from margin_lab.models.private import PureModel
 from margin_lab.norms import Norm, get_norm
 
 
@@ -23,7 +23,7 @@ def normalized_margin(model: nn.Module, X: Any, y: Any, norm: str | float | Norm
 
     Args:
         model: an ``nn.Module``, numerically L-homogeneous in its trained parameters (those that require a gradient);
-            outputs ``[n]``, ``[n, 1]`` or ``[n, k]``. It is evaluated in eval mode.
+            outputs ``[n]``, ``[n, 1]`` or ``[n, k]``. It is evaluated in eval mode, on a copy, half precision in float32.
         X: inputs ``[n, ...]``; arrays are converted to the model's dtype and device.
         y: ``[n]``, -1 or +1 for one output, class indices for k outputs.
         norm: of all trained parameters taken as one vector: ``"l1"``, ``"l2"``, ``"linf"``, a number p; ``"spectral"``
@@ -42,25 +42,27 @@ def normalized_margin(model: nn.Module, X: Any, y: Any, norm: str | float | Norm
 
 
 def smoothed_margin(
-    model: nn.Module, X: Any, y: Any, norm: str | float | Norm = "l2", loss: str = "exponential"
+    model: nn.Module, X: Any, y: Any, norm: str | float | Norm = "l2", loss: str | None = None
 ) -> float:
-    """``g(log 1/L(theta)) / ||theta||^L`` with the **summed** loss: the margin that gradient flow never lowers.
+    """``g(log 1/L(theta)) / ||theta||^L`` with the **summed** loss: the margin that gradient flow never lowers
+    (Theorem 4.1 of Lyu & Li, whose loss is the sum).
 
     ``g`` is the identity for the exponential loss and ``-log(exp(exp(-z)) - 1)`` for the logistic loss and
     cross-entropy. For the exponential loss ``smoothed <= normalized <= smoothed + log(n) / ||theta||^L``. It is positive
     exactly where the loss is below its separability threshold (1, or log 2); the theorems speak of that region only.
 
-    Args, raises: as :func:`normalized_margin`, with ``loss`` one of "exponential", "logistic", "cross_entropy".
+    Args, raises: as :func:`normalized_margin`; loss: "exponential" (default for one output), "logistic" or "cross_entropy".
 
     Source: Lyu & Li 2020, section 4.1 and Definition A.1 (B3).
     """
-    choice(loss, "loss", LOSSES)
     outputs, length, degree, scale = _outputs_in_range(model, X, y, norm)
     # the loss, unlike the margin, is of the parameters as they are
     outputs = finite(
         outputs.double() * _power(scale, degree), "the model's outputs", "scale its parameters down"
     )
-    z = inverse_link(-log_loss(outputs, y, loss=loss), "exponential" if loss == "exponential" else "logistic")
+    loss = loss_of_outputs(loss, outputs)
+    total = log_loss(outputs, y, loss, "sum")
+    z = inverse_link(-total, "exponential" if loss == "exponential" else "logistic")
     return _over_power(z, length * scale, degree)
 
 
@@ -79,22 +81,21 @@ def _outputs_in_range(
 
     ``scale`` is 1 unless the outputs overflow or underflow there; then it is the power of two next to ``||theta||``.
     """
-    theta = trained_parameters(model)
-    first = next(iter(theta.values()))
-    inputs = finite(as_tensor(X, "X", device=first.device), "X").to(first.dtype)
+    pure = PureModel(model)
+    inputs, theta = pure.inputs(X), pure.theta
     length = float(_parameter_norm(theta, get_norm(norm)))
-    info, scale = torch.finfo(first.dtype), 1.0
-    with evaluating(model), torch.no_grad():
-        outputs = functional_call(model, theta, (inputs,))
+    info, scale = torch.finfo(pure.like.dtype), 1.0
+    with torch.no_grad():
+        outputs = pure.repeatable(inputs)
         largest = float(outputs.abs().max()) if outputs.numel() else 1.0
         too_large, too_small = not largest < math.inf, largest < info.tiny / info.eps
         if (too_large and 1 < length < math.inf) or (too_small and 0 < length < 1):
             scale = 2.0 ** math.floor(math.log2(length))
             theta = {name: p / scale for name, p in theta.items()}
-            outputs = functional_call(model, theta, (inputs,))
+            outputs = pure(inputs, theta)
     finite(outputs, "the model's outputs", "scale its parameters down")
     sample_margins(outputs, y)  # labels are checked before the model is
-    degree = homogeneity_degree(model, inputs, theta=theta)
+    degree = measured_degree(pure, inputs, theta=theta)
     return outputs, length / scale, 1.0 if degree is None else degree, scale
 
 

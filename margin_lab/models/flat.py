@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import finite
-from margin_lab.models.homogeneity import trained_parameters
 from margin_lab.models.network import Network
+from margin_lab.models.private import private_copy, trained_parameters
 
 
 def parameter_shapes(model: nn.Module) -> dict[str, torch.Size]:
@@ -41,7 +41,7 @@ def unflatten(theta: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tens
 
 def model_with(model: nn.Module, theta: Tensor) -> nn.Module:
     """A copy of ``model`` with the trained parameters ``theta [P]``."""
-    copied = copy.deepcopy(model)
+    copied = private_copy(model)
     named = dict(copied.named_parameters())
     with torch.no_grad():
         for name, value in unflatten(finite(theta.detach(), "theta"), parameter_shapes(model)).items():

@@ -9,9 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from margin_lab.checks import as_tensor, choice, integer, positive
+from margin_lab.checks import choice, integer, positive
 from margin_lab.models.activations import Activation, get_activation
-from margin_lab.models.homogeneity import evaluating, homogeneity_degree
 
 BIASES = ("none", "first", "all")
 
@@ -116,39 +115,3 @@ class Network(nn.Module):
             for i, layer in enumerate(self.affine)
             if layer.weight.requires_grad
         }
-
-
-def check_homogeneity(model: nn.Module, X: Tensor) -> float:
-    """Verify on inputs ``X`` what a network declares, and return its joint degree.
-
-    Every :class:`Network` is scaled as a whole and, where it is homogeneous, layer by layer; any other ``nn.Module`` is measured
-    (:func:`margin_lab.homogeneity_degree`).
-
-    Raises:
-        ValueError: a network that is not homogeneous, does not scale as declared, or gives 0 on all of ``X``.
-    """
-    X = as_tensor(X, "X", device=next(model.parameters()).device).to(next(model.parameters()).dtype)
-    measured = homogeneity_degree(model, X)
-    if measured is None:
-        raise ValueError("every output is 0, so the degree cannot be measured; use parameters that are not 0")
-    if not isinstance(model, Network):
-        return measured
-    if model.degree is None or abs(measured - model.degree) > 1e-6:
-        raise ValueError(
-            f"{type(model).__name__} declares degree {model.degree}, but scales with {measured:.6g}"
-        )
-    with evaluating(model), torch.no_grad():
-        base = model(X)
-        size = float(base.abs().max())
-        for name, degree in model.layer_degrees.items():
-            parameters = model.layer_parameters()[name]
-            for p in parameters:
-                p.mul_(2.0)
-            error = float((model(X) / 2.0**degree - base).abs().max()) / size
-            for p in parameters:
-                p.div_(2.0)
-            if not error < 100 * torch.finfo(base.dtype).eps:
-                raise ValueError(
-                    f"layer {name} declares degree {degree:g}, but is off by {error:.1e} when scaled by 2"
-                )
-    return measured

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from margin_lab.losses import at_least_float32
 from margin_lab.optim.base import LogLossOptimizer
+from margin_lab.optim.work import Work
 
 
 @dataclass
@@ -25,9 +27,10 @@ def dual_update(w: Tensor, grad: Tensor, lr: Any, state: DualState) -> Tensor:
 
     ``m <- t/(t+1) (m + g)``, ``w <- w + lr (m + g)``. Both sums use the same ``g``; at ``t = 0`` the momentum is 0.
     """
-    state.m = state.t / (state.t + 1) * (state.m - grad)
+    wide = at_least_float32(grad)
+    state.m = state.t / (state.t + 1) * (state.m - wide)
     state.t += 1
-    return w + lr * (state.m - grad)
+    return (w + lr * (state.m - wide)).to(w.dtype)
 
 
 class DualAcceleration(LogLossOptimizer):
@@ -38,22 +41,35 @@ class DualAcceleration(LogLossOptimizer):
     arithmetic without the guarantee.
 
     Args:
-        params: parameters or groups. lr: > 0.
+        params: parameters or groups. lr: >= 0. gradients_of: see :class:`LogLossOptimizer`.
 
     Raises:
-        ValueError: lr <= 0.
+        ValueError: lr < 0.
 
     Source: Ji, Srebro & Telgarsky 2021, Algorithm 1; the rate without its log factor is this book's (chapter 3).
     """
 
-    def __init__(self, params: Iterable[Any], lr: float = 1.0):
-        super().__init__(params, lr)
+    def __init__(
+        self, params: Iterable[Any], lr: Any = 1.0, *, gradients_of: str = "log_loss", **switches: Any
+    ):
+        super().__init__(params, lr, gradients_of=gradients_of, switches=switches)
 
-    def update(
-        self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
-    ) -> Tensor:
-        """One step of :func:`dual_update`; the state is ``m [P]`` and ``t``."""
-        momentum = DualState(state.get("m", torch.zeros_like(w)), state.get("t", 0))
-        new = dual_update(w, grad, lr, momentum)
-        state.update(m=momentum.m, t=momentum.t)
-        return new
+    def advance(self, work: Work) -> None:
+        """The step of :func:`dual_update`; each tensor has its momentum ``m``."""
+        t = work.joint.get("step", 0)
+        # the momentum's bound: m <- t / (t + 1) (m - g)
+        before = work.joint.get("largest", 0.0)
+        largest = t / (t + 1) * (before + work.size)
+        for state, g in zip(work.states, work.grads, strict=True):
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(g)
+            state.update(step=t + 1, largest=largest)
+        momenta = [state["momentum_buffer"] for state in work.states]
+        longest = (largest + work.size) * max(group.number("lr") for group in work.groups)
+        with work.all_or_nothing(work.moves(longest), *momenta):
+            torch._foreach_sub_(momenta, work.grads)
+            torch._foreach_mul_(momenta, t / (t + 1))
+            for group in work.groups:
+                own, lr = [state["momentum_buffer"] for state in group.states], group.number("lr")
+                torch._foreach_add_(group.params, own, alpha=lr)
+                torch._foreach_add_(group.params, group.grads, alpha=-lr)

@@ -7,9 +7,10 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from margin_lab.checks import DivergedError, integer
+from margin_lab.models.buffers import copy_buffers, restore_buffers
 
 # Lyu & Li's code: after an epoch that lowered the loss, and after one that did not.
 UP, DOWN = 2 ** (1 / 5), 2 ** (1 / 10)
@@ -22,8 +23,9 @@ class LossBasedLR:
     The optimizer's own learning rates are ``alpha(0)``. Training happens *in the frame of the loss*: the optimizer sees the
     gradient of ``L / L_frame``, with ``L_frame`` the full loss after the last accepted epoch, so that numbers stay near 1
     however small the loss is, and a gradient step with ``alpha`` is one on ``L`` with ``eta = alpha / L_frame``. After each
-    epoch :meth:`step` takes the new full loss. If it did not rise, the epoch is kept and ``alpha *= up``; else parameters
-    *and* optimizer state go back to what they were and ``alpha /= down``. An overflow counts as a rise.
+    epoch :meth:`step` takes the new full loss. If it did not rise, the epoch is kept and ``alpha *= up``; else parameters,
+    optimizer state *and*, where ``model`` is given, its buffers go back to what they were and ``alpha /= down``. An overflow
+    counts as a rise.
 
     Old momenta can point uphill, and then no rate is small enough. So after ``patience`` rejections in a row the optimizer
     starts with an empty state from the last good parameters. (The paper's SGD has no state, and is not affected.)
@@ -32,6 +34,7 @@ class LossBasedLR:
         optimizer: any ``torch.optim.Optimizer``; moments it keeps are then those of relative gradients.
         up, down: factors, > 1. Lyu & Li: ``2^(1/5)`` and ``2^(1/10)``.
         patience: rejections in a row after which the optimizer's state is emptied.
+        model: whose buffers go back, too; a network with BatchNorm needs it, since its running means decide the loss.
 
     Example:
         >>> import torch, margin_lab as ml
@@ -53,7 +56,12 @@ class LossBasedLR:
     """
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, up: float = UP, down: float = DOWN, patience: int = 5
+        self,
+        optimizer: torch.optim.Optimizer,
+        up: float = UP,
+        down: float = DOWN,
+        patience: int = 5,
+        model: nn.Module | None = None,
     ):
         self.optimizer, self.up, self.down = optimizer, check_factor(up, "up"), check_factor(down, "down")
         self.patience = integer(patience, "patience", least=1)
@@ -61,7 +69,9 @@ class LossBasedLR:
         self.log_frame = math.nan
         self.rejected = self.in_a_row = 0
         self.initial_lrs = [float(group["lr"]) for group in optimizer.param_groups]
+        self.model = model
         self._parameters: list[Tensor] = []
+        self._buffers: dict[str, Tensor] = {}
         self._state: Any = None
 
     @property
@@ -129,12 +139,15 @@ class LossBasedLR:
 
     def _save(self) -> None:
         self._parameters = [p.detach().clone() for p in self._tensors()]
+        self._buffers = {} if self.model is None else copy_buffers(self.model)
         self._state = copy.deepcopy(self.optimizer.state_dict()["state"])
 
     @torch.no_grad()
     def _restore(self) -> None:
         for p, saved in zip(self._tensors(), self._parameters, strict=True):
             p.copy_(saved)
+        if self.model is not None:
+            restore_buffers(self.model, self._buffers)
         current = self.optimizer.state_dict()
         if current["state"] or self._state:
             # a copy: the optimizer takes tensors as they are, and changes them in place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from margin_lab.checks import choice
 from margin_lab.norms import get_norm
 from margin_lab.optim.base import LogLossOptimizer
+from margin_lab.optim.work import Work, descend
 
 FORMS = ("loss", "gradient")
 
@@ -27,10 +28,11 @@ class NormalizedGD(LogLossOptimizer):
     torch's ``LambdaLR(opt, lambda t: (t + 1) ** -0.5)`` that is the method of Nacson et al. (2019), rate ``O(1/sqrt(t))``.
 
     Args:
-        params: parameters or groups. lr: > 0. form: "loss" or "gradient" (the norm is joint over all groups).
+        params: parameters or groups. lr: >= 0. form: "loss" or "gradient" (the norm is joint over all groups).
+        weight_decay: >= 0, decoupled. gradients_of: see :class:`LogLossOptimizer`.
 
     Raises:
-        ValueError: lr <= 0 or an unknown form.
+        ValueError: lr < 0 or an unknown form.
 
     Example:
         >>> import torch, margin_lab as ml
@@ -42,12 +44,25 @@ class NormalizedGD(LogLossOptimizer):
         [0.5, 0.5]
     """
 
-    def __init__(self, params: Iterable[Any], lr: float = 1.0, form: str = "loss"):
-        self.form = choice(form, "form", FORMS)
-        super().__init__(params, lr)
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: Any = 1.0,
+        form: str = "loss",
+        weight_decay: float = 0.0,
+        *,
+        gradients_of: str = "log_loss",
+        **switches: Any,
+    ):
+        super().__init__(
+            params, lr, form=form, weight_decay=weight_decay, gradients_of=gradients_of, switches=switches
+        )
 
-    def update(
-        self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
-    ) -> Tensor:
-        """One step of :func:`normalized_update`."""
-        return normalized_update(w, grad, lr, self.form)
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise ValueError unless the form is known."""
+        choice(options["form"], "form", FORMS)
+
+    def advance(self, work: Work) -> None:
+        """``p <- p - lr g``, divided by the joint norm in form "gradient"; nothing where the gradient is 0."""
+        per = 1.0 if self.option("form") == "loss" else 1 / work.size if work.size else 0.0
+        descend(work, [group.number("lr") * per for group in work.groups])

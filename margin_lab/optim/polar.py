@@ -6,6 +6,7 @@ two axes; leading axes are batch axes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class NewtonSchulz:
     Each maps every singular value by ``p(s) = a s + b s^3 + c s^5`` and leaves the singular vectors alone; zero stays zero.
 
     Args:
-        coefficients: ``((a, b, c), ...)``, one triple a step.
+        coefficients: ``((a, b, c), ...)``, one triple a step. dtype: of the products; None for that of ``G``.
 
     Example:
         >>> low, high = newton_schulz().band()
@@ -42,6 +43,7 @@ class NewtonSchulz:
     """
 
     coefficients: tuple[tuple[float, float, float], ...]
+    dtype: torch.dtype | None = None
 
     def __call__(self, g: Tensor) -> Tensor:
         """``U p(S) V^T [..., a, b]``; 0 where ``G = 0``."""
@@ -53,9 +55,14 @@ class NewtonSchulz:
         tiny = torch.finfo(g.dtype).tiny
         x = x / x.abs().amax((-2, -1), keepdim=True).clamp_min(tiny)
         x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(tiny)
+        x = x.to(self.dtype or g.dtype)
+        batch = x.shape[:-2]
+        x = x.reshape(-1, *x.shape[-2:]) if batch else x
+        fused = torch.baddbmm if batch else torch.addmm
         for a, b, c in self.coefficients:
             gram = x @ x.mT
-            x = a * x + (b * gram + c * (gram @ gram)) @ x
+            x = fused(x, fused(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        x = x.reshape(*batch, *x.shape[-2:]).to(g.dtype)
         return x.mT if tall else x
 
     def singular_values(self, s: np.ndarray) -> np.ndarray:
@@ -75,8 +82,12 @@ class NewtonSchulz:
         return float(image.min()), float(image.max())
 
 
-def newton_schulz(steps: int = 5, coefficients: Sequence[float] = MUON) -> NewtonSchulz:
+def newton_schulz(
+    steps: int = 5, coefficients: Sequence[float] = MUON, dtype: torch.dtype | None = None
+) -> NewtonSchulz:
     """The same polynomial ``steps`` times: Muon's by default, whose five steps map [0.01, 1] onto [0.6818, 1.1344], not onto 1.
+
+    ``dtype=torch.bfloat16`` computes as ``torch.optim.Muon`` does: fast where the processor has bfloat16 products, to two digits.
 
     Raises:
         ValueError: steps < 1, or not three coefficients.
@@ -84,7 +95,7 @@ def newton_schulz(steps: int = 5, coefficients: Sequence[float] = MUON) -> Newto
     if len(coefficients) != 3:
         raise ValueError(f"coefficients must be three numbers (a, b, c), got {tuple(coefficients)}")
     a, b, c = map(float, coefficients)
-    return NewtonSchulz(((a, b, c),) * integer(steps, "steps", least=1))
+    return NewtonSchulz(((a, b, c),) * integer(steps, "steps", least=1), dtype)
 
 
 def convergent_newton_schulz(steps: int = 10, polish: int = 5) -> NewtonSchulz:
@@ -96,15 +107,78 @@ def convergent_newton_schulz(steps: int = 10, polish: int = 5) -> NewtonSchulz:
     return NewtonSchulz(newton_schulz(steps).coefficients + newton_schulz(polish, CUBIC).coefficients)
 
 
+def polar_express(
+    steps: int = 5, low: float = 1e-3, cushion: float = 0.02407327424182761, safety: float = 1.01
+) -> NewtonSchulz:
+    """The best ``steps`` quintics, one after the other: each has the least largest error on what the one before left of [low, 1].
+
+    Args:
+        steps: how many. low: singular values, relative to the Frobenius norm, from which on all go to 1.
+        cushion: none is fitted to an interval wider than ``[cushion u, u]``: those below rise a little less, so that none falls
+            behind. safety: arguments are divided by it, but in the last step, so that rounding to low precision cannot throw a
+            value out of the interval.
+
+    The defaults are the authors'. Errors after 5 steps: see :meth:`NewtonSchulz.band`.
+
+    Raises:
+        ValueError: steps < 1, low or cushion outside (0, 1), safety < 1.
+
+    Example:
+        >>> [round(c, 4) for c in polar_express(safety=1.0).coefficients[0]]
+        [8.2872, -23.5959, 17.3004]
+
+    Source: Amsel, Persson, Musco & Gower 2025 (Polar Express), Theorem 3.1, Algorithm 1 and section 3.4.
+    """
+    integer(steps, "steps", least=1)
+    if not (0 < low < 1 and 0 < cushion < 1 and 1 <= safety < 2):
+        raise ValueError(
+            f"polar_express needs 0 < low, cushion < 1 <= safety < 2, got {low}, {cushion}, {safety}"
+        )
+    found, high = [], 1.0
+    for step in range(steps):
+        a, b, c = best_quintic(max(low, cushion * high), high)
+        # fitted above a cushion, it is centred anew: p(low) and p(high) as far from 1
+        ends = [a * x + b * x**3 + c * x**5 for x in (low, high)]
+        a, b, c = (2 * v / sum(ends) for v in (a, b, c))
+        low = 2 * ends[0] / sum(ends)
+        high = 2 - low
+        s = safety if step < steps - 1 else 1.0
+        found.append((a / s, b / s**3, c / s**5))
+    return NewtonSchulz(tuple(found))
+
+
+def best_quintic(low: float, high: float) -> tuple[float, float, float]:
+    """``(a, b, c)`` that minimise ``max |1 - (a x + b x^3 + c x^5)|`` over ``low <= x <= high``, by Remez' exchange.
+
+    The error takes its largest value with alternating signs at both ends and at the two zeros of ``p'`` between them.
+    """
+    if low / high > 1 - 5e-6:  # to rounding the limit: CUBIC, scaled
+        return CUBIC[0] / high, CUBIC[1] / high**3, CUBIC[2] / high**5
+    inner = (3 * low + high) / 4, (low + 3 * high) / 4
+    last = math.inf
+    for _ in range(100):
+        x = np.array([low, *inner, high])
+        a, b, c, error = np.linalg.solve(np.stack([x, x**3, x**5, [1, -1, 1, -1]], 1), np.ones(4))
+        if abs(last - error) <= 1e-15:
+            break
+        last = error
+        root = math.sqrt(9 * b * b - 20 * a * c)
+        inner = math.sqrt((-3 * b - root) / (10 * c)), math.sqrt((-3 * b + root) / (10 * c))
+    return float(a), float(b), float(c)
+
+
 POLAR: dict[str, Polar] = {
     "exact": polar_factor,
+    "polar-express": polar_express(),
+    "newton-schulz-bfloat16": newton_schulz(dtype=torch.bfloat16),
     "newton-schulz": newton_schulz(),
     "convergent": convergent_newton_schulz(),
 }
 
 
 def get_polar(polar: str | Polar) -> Polar:
-    """Return "exact" (SVD), "newton-schulz" (Muon's five steps), "convergent", or a function ``G -> U V^T`` as it is.
+    """Return "exact" (SVD), "newton-schulz" (Muon's five steps), "polar-express" (five others, closer to 1), "convergent",
+    "newton-schulz-bfloat16", or a function ``G -> U V^T`` as it is.
 
     Raises:
         ValueError: another name.

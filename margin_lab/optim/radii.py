@@ -89,6 +89,43 @@ class polynomial_periods:
         return round(self.first * (k + 1) ** self.power)
 
 
+def linear_schedule(growth: float = 1.2, period: int = 5) -> dict[str, Any]:
+    """PRGD's options for a linear model, as in the paper: ``PRGD(params, lr=1.0, **linear_schedule())``.
+
+    Raises:
+        ValueError: growth <= 0, period < 1.
+    """
+    return {"radii": exponential_radii(growth), "period": period_of(period, 0)}
+
+
+def network_schedule(degree: float, steps: int, sharper: float = 1e3, period: int = 11) -> dict[str, Any]:
+    """PRGD's options for a network that fits its data: ``PRGD(params, lr, **network_schedule(degree, steps))``, with lr about
+    ``0.3 / ||grad log L||^2`` at the start.
+
+    Over the whole run the radius grows so much that ``R^degree``, and so the outputs of a network of one direction, become
+    ``sharper`` times as large; steps shrink like ``R^(2 - 2 degree)``, as the sharpness of log L demands. The growth is a
+    matter of the run's length: a network that is stretched further than its steps can follow is frozen.
+
+    Args:
+        degree: of homogeneity, L (:func:`margin_lab.homogeneity_degree`). steps: iterations of the run, rescalings included.
+        sharper: > 1. period: iterations per cycle.
+
+    Raises:
+        ValueError: degree <= 0, sharper <= 1, steps or period < 1.
+
+    Source: lab 13d, where this decay beats the smaller ones at degrees 2 and 3, and this ``sharper`` the others.
+    """
+    if not positive(sharper, "sharper") > 1:
+        raise ValueError(f"sharper must be > 1, got {sharper!r}: radii grow")
+    cycles = max(1.0, integer(steps, "steps", least=1) / integer(period, "period", least=1))
+    growth = sharper ** (1 / (cycles * positive(degree, "degree")))
+    return {
+        "radii": exponential_radii(growth),
+        "period": period,
+        "decay": max(0.0, 2 * float(degree) - 2),
+    }
+
+
 def period_of(period: Period, k: int) -> int:
     """The period of cycle ``k``: ``T_{k+1} - T_k``, checked to be a whole number >= 1."""
     return integer(period(k) if callable(period) else period, "period", least=1)

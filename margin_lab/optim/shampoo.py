@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from margin_lab.checks import nonnegative
+from margin_lab.losses import at_least_float32
 from margin_lab.norms.modular import Shape
 from margin_lab.optim.adam import LARGEST
 from margin_lab.optim.base import LogLossOptimizer
+from margin_lab.optim.work import Work, decay_of
 
 
 @dataclass
@@ -27,7 +29,7 @@ class ShampooState:
 
     @classmethod
     def start(cls, w: Tensor) -> ShampooState:
-        return cls(torch.full_like(w[..., :1], -torch.inf))
+        return cls(torch.full_like(at_least_float32(w[..., :1]), -torch.inf))
 
 
 def shampoo_update(
@@ -50,7 +52,9 @@ def shampoo_update(
         shapes: ``{name: shape}`` of the layers in w. beta2, eps: numbers, or tensors that broadcast against ``[..., 1]``.
 
     With ``eps=0`` roots are pseudo-inverses: directions with singular values below 1e-7 of the largest are left out.
+    Half precision is computed in float32, which has eigenvalues.
     """
+    given, w, grad = w, at_least_float32(w), at_least_float32(grad)
     log_loss = torch.as_tensor(log_loss, dtype=w.dtype, device=w.device)[..., None]
     b2, eps = (torch.as_tensor(v, dtype=w.dtype, device=w.device) for v in (beta2, eps))
     # as in Adam: the accumulated roots cannot shrink faster than by sqrt(b2) a step
@@ -69,7 +73,7 @@ def shampoo_update(
             left, right = left + keep * old_left, right + keep * old_right
         state.grams[name] = left, right
         steps.append((_root(left, damping) @ G @ _root(right, damping)).flatten(-2))
-    return w - lr * torch.cat(steps, -1)
+    return (w - lr * torch.cat(steps, -1)).to(given.dtype)
 
 
 def _root(gram: Tensor, damping: Tensor) -> Tensor:
@@ -85,8 +89,9 @@ class Shampoo(LogLossOptimizer):
     """Shampoo on L, stepping on gradients of ``log L``; see :func:`shampoo_update`. Its ``step`` takes a closure.
 
     Args:
-        params: parameters or groups; tensors of more than two axes are flattened beyond the first. lr: > 0.
+        params: parameters or groups; tensors of more than two axes are flattened beyond the first. lr: >= 0.
         beta2: 0 no accumulation (spectral descent), 1 the original's sums, between: forgetting. eps: damping, >= 0.
+        weight_decay: >= 0, decoupled. gradients_of: see :class:`LogLossOptimizer`. All but the last may differ between groups.
 
     Raises:
         ValueError: a value outside its range.
@@ -94,22 +99,53 @@ class Shampoo(LogLossOptimizer):
     Source: Gupta, Koren & Singer 2018, Algorithm 1; Flavors of Margin, section on Shampoo.
     """
 
-    needs_loss = True
+    uses_loss = True
+    per_group = ("lr", "beta2", "eps", "weight_decay")
 
-    def __init__(self, params: Iterable[Any], lr: float = 1e-3, beta2: float = 0.0, eps: float = 0.0):
-        self.beta2, self.eps = check_memory(beta2), nonnegative(eps, "eps")
-        super().__init__(params, lr)
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: Any = 1e-3,
+        beta2: float = 0.0,
+        eps: float = 0.0,
+        weight_decay: float = 0.0,
+        *,
+        gradients_of: str = "log_loss",
+        **switches: Any,
+    ):
+        super().__init__(
+            params,
+            lr,
+            beta2=beta2,
+            eps=eps,
+            weight_decay=weight_decay,
+            gradients_of=gradients_of,
+            switches=switches,
+        )
 
-    def update(
-        self, w: Tensor, grad: Tensor, lr: Any, log_loss: float | None, state: dict[str, Any]
-    ) -> Tensor:
-        """One step of :func:`shampoo_update`."""
-        grams = ShampooState(state["frame"], dict(state["grams"])) if state else ShampooState.start(w)
-        params = [p for group in self.param_groups for p in group["params"]]
-        shapes = {str(i): tuple(p.shape) for i, p in enumerate(params)}
-        new = shampoo_update(w, grad, log_loss, lr, grams, shapes, self.beta2, self.eps)
-        state.update(frame=grams.frame, grams=grams.grams)
-        return new
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise ValueError unless beta2 is in [0, 1] and eps is no negative number."""
+        check_memory(options["beta2"])
+        nonnegative(options["eps"], "eps")
+
+    def advance(self, work: Work) -> None:
+        """One step of :func:`shampoo_update` for each tensor, which has its own Gram matrices."""
+        new: list[Tensor] = []
+        for group in work.groups:
+            lr, beta2, eps = (group.number(name) for name in ("lr", "beta2", "eps"))
+            decay = decay_of(group)
+            for p, g, state in zip(group.params, group.grads, group.states, strict=True):
+                w = p.reshape(-1)
+                grams = ShampooState(state["frame"], {"": state["grams"]}) if state else ShampooState.start(w)
+                kept = w * (1 - decay) if decay else w
+                moved = shampoo_update(
+                    kept, g.reshape(-1), work.log_loss, lr, grams, {"": p.shape}, beta2, eps
+                )
+                state.update(frame=grams.frame, grams=grams.grams[""])
+                new.append(moved.view_as(p))
+        with work.all_or_nothing(safe=False):
+            for p, moved in zip(work.params, new, strict=True):
+                p.copy_(moved)
 
 
 def check_memory(value: Any) -> Any:

@@ -19,12 +19,13 @@ class Problem(Protocol):
     Attributes:
         Z: signed rows ``[S, n, d]`` of linear models, which some methods need; networks refuse to give any.
         runs_each: how many runs share a dataset: ``B = S * runs_each``.
-        loss: "exponential", "logistic" or "cross_entropy".
+        loss: "exponential", "logistic" or "cross_entropy". reduction: "mean" or "sum" of the samples' losses, which is L.
         shapes: of a network's named parameters, in the order in which w holds them; empty for linear models.
     """
 
     runs_each: int
     loss: str
+    reduction: str
 
     @property
     def shapes(self) -> Mapping[str, torch.Size]: ...
@@ -48,59 +49,45 @@ class Option:
     Attributes:
         default: its value where the caller gives none.
         check: raises ValueError on a bad value; without one, any value will do.
-        numeric: whether it is a number and becomes a tensor ``[B, 1]``; else ``h[name]`` is a list of B values.
+        numeric: whether ``h[name]`` is a tensor ``[B, 1]``, else a list of B values. None: a tensor where all values are numbers.
+        shared: whether all runs of a sweep must have one value, which then is ``h[name][0]``.
     """
 
-    default: Any
+    default: Any = None
     check: Callable[[Any], Any] = _any_value
-    numeric: bool = False
+    numeric: bool | None = None
+    shared: bool = False
 
 
-def _stateless(w: Tensor, problem: Problem, h: Mapping[str, Any]) -> None:
-    return None
+def empty_state(w: Tensor, problem: Problem, h: Mapping[str, Any]) -> dict[str, Any]:
+    """A dict in which an update keeps what it likes."""
+    return {}
 
 
 @dataclass(frozen=True)
 class Method:
-    """One optimizer, batched over runs.
+    """One optimizer, batched over runs: the rows of ``w [B, d]`` are B runs that know nothing of each other.
 
     Attributes:
         norm: the norm whose margin it maximises, in which ``run.margin`` is measured; None where it is an option.
-        update: ``update(w, grad, log_loss, h, state) -> w``; None for the search for a certificate ("certified").
+        update: ``update(w, grad, log_loss, h, state) -> w``, with ``grad log L [B, d]``, ``log L [B]`` and ``h[name]`` as
+            :class:`Option` says; None for the search for a certificate ("certified").
         options: hyperparameters beyond ``lr``, by name.
-        start: makes the method's state from ``w [B, d]``, the :class:`Problem` and ``h``.
+        start: makes the method's state from ``w``, the :class:`Problem` and ``h``; by default a dict that starts empty.
         warmup: gradient-descent steps before the method starts, where it takes a warm-up.
         needs_loss: whether the update reads ``log L`` (else it is None, and not computed).
         needs_gradient: whether it reads the full gradient (else both are None).
+        absorbing: whether a row that has left the finite numbers never comes back by itself; then infinities are looked for only
+            now and then.
+        any_option: whether keywords that ``options`` does not name are options too.
     """
 
-    norm: str | None
-    update: Update | None
+    norm: str | None = "l2"
+    update: Update | None = None
     options: Mapping[str, Option] = field(default_factory=dict)
-    start: Callable[[Tensor, Problem, Mapping[str, Any]], Any] = _stateless
+    start: Callable[[Tensor, Problem, Mapping[str, Any]], Any] = empty_state
     warmup: int = 0
     needs_loss: bool = False
     needs_gradient: bool = True
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """Each option's value where the caller gives none."""
-        return {name: option.default for name, option in self.options.items()}
-
-    @property
-    def checks(self) -> dict[str, Callable[[Any], Any]]:
-        """Each option's check."""
-        return {name: option.check for name, option in self.options.items()}
-
-    @property
-    def numeric(self) -> tuple[str, ...]:
-        """The options that become tensors ``[B, 1]``."""
-        return tuple(name for name, option in self.options.items() if option.numeric)
-
-
-def shared(h: Mapping[str, Any], name: str) -> Any:
-    """The one value of an option that all rows must share."""
-    first, *others = h[name]
-    if any(other != first for other in others):
-        raise ValueError(f"{name} must be the same for all runs of a sweep; make one sweep for each")
-    return first
+    absorbing: bool = False
+    any_option: bool = False

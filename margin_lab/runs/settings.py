@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from margin_lab.checks import choice, integer
+from margin_lab.checks import Restore, choice, integer
+from margin_lab.runs.method import Option
 
 # About this many records on a logarithmic axis look continuous at book width.
 _LOG_RECORDS = 200
@@ -19,36 +20,54 @@ LISTS = (list, tuple, range, np.ndarray, Tensor)
 
 
 def combinations(
-    options: Mapping[str, Any],
-    defaults: Mapping[str, Any],
-    checks: Mapping[str, Callable[[Any], Any]],
+    given: Mapping[str, Any],
+    options: Mapping[str, Option],
     method: str,
+    any_option: bool = False,
 ) -> list[dict[str, Any]]:
-    """Every combination of the values given as lists, in the order of ``options`` with the last one fastest.
+    """Every combination of the values given as lists, in the order of ``given`` with the last one fastest.
 
     Raises:
-        ValueError: an option that is not among ``defaults``, or a value that its check refuses.
+        ValueError: an option that is not among ``options`` (unless any is taken), a value that its check refuses, several values
+            of an option that all runs share.
     """
-    values = dict(defaults)
-    for name, value in options.items():
-        if name not in values:
+    values = {name: option.default for name, option in options.items()}
+    for name, value in given.items():
+        if name not in values and not any_option:
             raise ValueError(f"{method!r} has no option {name!r}; it takes {', '.join(values)}")
         values[name] = value
     # swept options vary in the order in which they were given
-    order = [*options, *(name for name in values if name not in options)]
+    order = [*given, *(name for name in values if name not in given)]
     axes = [_as_list(name, values[name]) for name in order]
     for name, axis in zip(order, axes, strict=True):
-        for value in axis:
-            checks[name](value)
-    return [{name: combo[order.index(name)] for name in values} for combo in itertools.product(*axes)]
+        if name in options:
+            for value in axis:
+                options[name].check(value)
+            if options[name].shared and any(value != axis[0] for value in axis[1:]):
+                raise ValueError(f"{name} must be the same for all runs of a sweep; make one sweep for each")
+    place = {name: order.index(name) for name in values}
+    return [{name: combo[i] for name, i in place.items()} for combo in itertools.product(*axes)]
 
 
-def hyperparameters(settings: list[dict[str, Any]], numeric: Sequence[str], like: Tensor) -> dict[str, Any]:
-    """The settings by name: tensors ``[B, 1]`` of ``like``'s dtype and device where ``numeric``, else lists of B values."""
+def hyperparameters(
+    settings: list[dict[str, Any]], options: Mapping[str, Option], like: Tensor
+) -> dict[str, Any]:
+    """The settings by name: tensors ``[B, 1]`` of ``like``'s dtype and device where numeric, else lists of B values."""
     h: dict[str, Any] = {name: [s[name] for s in settings] for name in settings[0]}
-    for name in numeric:
-        h[name] = torch.tensor(h[name], dtype=like.dtype, device=like.device)[:, None]
+    for name, values in h.items():
+        numeric = options[name].numeric if name in options else None
+        if all(map(_is_number, values)) if numeric is None else numeric:
+            h[name] = torch.tensor(values, dtype=like.dtype, device=like.device)[:, None]
     return h
+
+
+def of_rows(h: Mapping[str, Any], rows: range) -> dict[str, Any]:
+    """The hyperparameters of some of the runs."""
+    return {name: values[rows.start : rows.stop] for name, values in h.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def compute_device(device: str | torch.device | None, default: torch.device) -> torch.device:
@@ -78,6 +97,21 @@ def _as_list(name: str, value: Any) -> list[Any]:
     if not values:
         raise ValueError(f"{name} is an empty list; give at least one value to sweep over")
     return values
+
+
+def returnable(restore: Restore, like: Tensor) -> Restore:
+    """``restore``, tried before the work begins on a tensor of the results' dtype.
+
+    Raises:
+        ValueError: a dtype that NumPy has not.
+    """
+    try:
+        restore(like[:0])
+    except TypeError:
+        raise ValueError(
+            f"results in {like.dtype} have no NumPy array; pass X as a tensor, or convert the model, say model.float()"
+        ) from None
+    return restore
 
 
 def recorded_steps(record: str | Sequence[int], steps: int) -> list[int]:

@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from margin_lab.checks import as_tensor, choice, finite, plain_tensor
+from margin_lab.checks import as_tensor, finite, plain_tensor
 from margin_lab.losses import (
-    LOSSES,
     class_margins,
     log_loss,
     log_loss_of_margins,
+    loss_of_outputs,
     loss_weights,
     sample_margins,
 )
-from margin_lab.models import MLP, check_homogeneity, flat_parameters, parameter_shapes, unflatten
-from margin_lab.models.homogeneity import evaluating
+from margin_lab.models import MLP, unflatten
+from margin_lab.models.declared import verified_degree
+from margin_lab.models.private import PureModel
 from margin_lab.norms import Norm, on_flat
 
 # Below this log loss (summed) every sample has a positive margin: L < 1, or L < log 2.
@@ -52,7 +52,7 @@ class HomogeneousModel:
     Args:
         model: any ``nn.Module`` that is homogeneous in its trained parameters; it is left as it is.
         X: inputs ``[n, ...]``. y: ``[n]``, -1 or +1 for one output, class indices for k outputs.
-        loss: "exponential", "logistic" or "cross_entropy", always **summed**.
+        loss: "exponential" (default for one output), "logistic" or "cross_entropy", always **summed**, as the theorems have it.
 
     Raises:
         ValueError: a model that is not homogeneous or is 0 on all of X, labels out of range, shapes that do not match, NaN.
@@ -65,24 +65,20 @@ class HomogeneousModel:
         (3.0, 30, 20)
     """
 
-    def __init__(self, model: nn.Module, X: Any, y: Any, loss: str = "exponential"):
-        self.loss = choice(loss, "loss", LOSSES)
-        self.shapes = parameter_shapes(model)  # refuses what is no module
-        first = next(iter(model.parameters()))
-        inputs = finite(as_tensor(X, "X", device=first.device), "X")
-        with evaluating(model), torch.no_grad():
-            outputs = finite(
-                model(inputs.to(first.dtype)), "the model's outputs", "scale its parameters down"
-            )
+    def __init__(self, model: nn.Module, X: Any, y: Any, loss: str | None = None):
+        pure = PureModel(model)
+        self.shapes = {name: p.shape for name, p in pure.theta.items()}
+        inputs = pure.inputs(X)
+        outputs = pure.checked(inputs)
         sample_margins(outputs, y)
-        log_loss(outputs, y, loss)  # refuses labels and outputs that do not suit the loss
-        self.degree = check_homogeneity(model, inputs)
-        self.model, self.X, self.theta = model, inputs.double(), flat_parameters(model).double()
-        self.constants = {
-            name: p.detach().double() for name, p in model.named_parameters() if name not in self.shapes
-        } | {name: b.double() if b.is_floating_point() else b for name, b in model.named_buffers()}
+        self.loss = loss_of_outputs(loss, outputs)
+        log_loss(outputs, y, self.loss)  # refuses labels and outputs that do not suit the loss
+        self.degree = verified_degree(pure, inputs)
+        self.pure = PureModel(pure.module, torch.float64)
+        self.X = self.pure.inputs(X)
+        self.theta = torch.cat([p.reshape(-1) for p in self.pure.theta.values()])
         self.classes = outputs.shape[1] if outputs.ndim == 2 and outputs.shape[1] > 1 else 0
-        labels = plain_tensor(y, "y").to(first.device)
+        labels = plain_tensor(y, "y").to(inputs.device)
         self.y, self._signs = labels.long() if self.classes else labels, labels.double()
 
     @property
@@ -105,11 +101,10 @@ class HomogeneousModel:
 
     def outputs(self, theta: Tensor) -> Tensor:
         """``f`` ``[n]`` or ``[n, k]`` at ``theta [P]``."""
-        named = {**self.constants, **unflatten(theta, self.shapes)}
-        if isinstance(self.model, MLP):
-            return self.model.stacked(named, self.X.flatten(1))
-        with evaluating(self.model):
-            f: Tensor = functional_call(self.model, named, (self.X,))
+        named = unflatten(theta, self.shapes)
+        if isinstance(self.pure.module, MLP):
+            return self.pure.module.stacked(named, self.X.flatten(1))
+        f = self.pure(self.X, named)
         return f[:, 0] if f.shape[1:] == (1,) else f
 
     def margins(self, theta: Tensor) -> Tensor:
@@ -138,7 +133,7 @@ class HomogeneousModel:
             # a wrong class's output enters its own constraint only
             weights = slope[self._wrong(at)]
         else:
-            log_loss, weights = float(log_loss_of_margins(q, self.loss)), loss_weights(q, self.loss)
+            log_loss, weights = float(log_loss_of_margins(q, self.loss, "sum")), loss_weights(q, self.loss)
             slope = -weights * self._signs
         (grad,) = torch.autograd.grad(f, theta, slope)
         return Descent(log_loss, weights, q, -grad)
@@ -149,7 +144,7 @@ class HomogeneousModel:
         soft = self.loss == "cross_entropy"
         with torch.enable_grad():
             q = class_margins(f, self.y, soft=soft)
-            value = log_loss_of_margins(q, "logistic" if soft else self.loss)
+            value = log_loss_of_margins(q, "logistic" if soft else self.loss, "sum")
         (slope,) = torch.autograd.grad(value, f)
         return float(value.detach()), slope
 

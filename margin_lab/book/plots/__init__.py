@@ -1,6 +1,5 @@
 """The book's figures: one style, one colour per optimizer, alt text on every one."""
 
-from margin_lab.book.palette import COLORS, LABELS
 from margin_lab.book.plots.curves import against_steps
 from margin_lab.book.plots.field import axis_frame, path, semi_cylinder, vector_field
 from margin_lab.book.plots.plane import (
@@ -16,6 +15,7 @@ from margin_lab.book.plots.plane import (
     separator,
 )
 from margin_lab.book.plots.style import WIDTH, figure, line, show
+from margin_lab.palette import COLORS, LABELS
 
 __all__ = [
     "COLORS",

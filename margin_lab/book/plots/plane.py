@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.book.palette import COLORS
 from margin_lab.checks import choice
+from margin_lab.palette import COLORS
 
 INK = "#222222"
 # A norm has the colour of the optimizer whose steps it measures: l1 coordinate descent, l2 GD, linf sign descent.

@@ -29,7 +29,7 @@ def provenance(
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "versions": {package: metadata.version(package) for package in PACKAGES},
+        "versions": {package: metadata.version(package) for package in PACKAGES if _installed(package)},
         "seed": 0,
         "seconds": round(seconds, 1),
     }
@@ -61,9 +61,10 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def commit_here(*also: str | os.PathLike[str]) -> str | None:
     """The commit of the repository that this package is in; None outside of one.
 
-    It is marked where the package has changes, or one of the files and folders in ``also`` that numbers depend on, too.
+    It is marked where the package has changes, or one of the files and folders in ``also`` that numbers depend on, too. Results
+    files inside the package are no change: no number depends on them.
     """
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(here), *arguments]
@@ -71,10 +72,16 @@ def commit_here(*also: str | os.PathLike[str]) -> str | None:
 
     try:
         commit = git("rev-parse", "--short", "HEAD")
-        changed = any(git("status", "--porcelain", "--", str(Path(p).resolve())) for p in (here, *also))
+        places = [str(Path(p).resolve()) for p in (here, *also)]
+        results = f":(exclude){Path(__file__).resolve().parent / 'data'}"
+        changed = git("status", "--porcelain", "--", *places, results)
     except OSError:
         return None
     return f"{commit}, with changes" if commit and changed else commit or None
+
+
+def _installed(package: str) -> bool:
+    return any(True for _ in metadata.distributions(name=package))
 
 
 def _processor() -> str:

@@ -2,7 +2,8 @@
 
     python -m margin_lab.record mnist_cnn --scale cpu --device auto
 
-writes ``book/_static/recorded/mnist_cnn_cpu.json``. A run that was killed continues where it was: give the same command again.
+writes ``mnist_cnn_cpu.json``, which :func:`load` finds (``margin_lab.book.recordings.places`` says where). A run that was killed
+continues where it was: give the same command again.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from typing import Any
 import torch
 
 from margin_lab.book.recordings.images import RECORDINGS, SCALES
+from margin_lab.book.recordings.places import OWN, WORK, find
 from margin_lab.book.recordings.provenance import commit_here, provenance, sentence, write_json
 from margin_lab.checks import choice
 from margin_lab.runs.settings import compute_device
 from margin_lab.runs.training.result import Training
 
-FOLDER = Path("book/_static/recorded")
-CHECKPOINTS = Path("_build/record")
+CHECKPOINTS = WORK / "record"
 SECONDS = 30.0
 
 
@@ -33,7 +34,7 @@ def record(
     name: str,
     scale: str = "cpu",
     device: str = "auto",
-    out: str | os.PathLike[str] = FOLDER,
+    out: str | os.PathLike[str] = OWN,
     checkpoints: str | os.PathLike[str] = CHECKPOINTS,
     every: float = SECONDS,
 ) -> Path:
@@ -83,12 +84,17 @@ class Recorded:
 
 
 def load(
-    name: str, scales: tuple[str, ...] = ("paper", "cpu"), folder: str | os.PathLike[str] = "_static/recorded"
+    name: str, scales: tuple[str, ...] = ("paper", "cpu"), folder: str | os.PathLike[str] | None = None
 ) -> Recorded | None:
-    """The results file of the first of ``scales`` that is there, or None; chapters run in the folder ``book``."""
-    for scale in scales:
-        path = Path(folder) / f"{name}_{scale}.json"
-        if path.is_file():
+    """The results file of the first of ``scales`` that is there, or ``name.json`` for what has no scale, or None.
+
+    Args:
+        folder: that has it; default a reader's own recordings, and then those that come with the package, so that a notebook
+            finds the book's from anywhere.
+    """
+    for stem in (*(f"{name}_{scale}" for scale in scales), name):
+        path = find(stem) if folder is None else Path(folder) / f"{stem}.json"
+        if path is not None and path.is_file():
             return Recorded(json.loads(path.read_text(encoding="utf-8")))
     return None
 
@@ -99,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("name", choices=tuple(RECORDINGS))
     parser.add_argument("--scale", choices=SCALES, default="cpu")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=Path, default=OWN)
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     parser.add_argument("--every", type=float, default=SECONDS, help="seconds between checkpoints")
     options = parser.parse_args(arguments)

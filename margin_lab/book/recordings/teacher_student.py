@@ -96,7 +96,7 @@ class TeacherStudent:
             theta0=self.start(scale, algorithm) if scale is not None else theta0,
             X_test=self.X_test,
             y_test=self.y_test,
-            **{"lr": 1.0, "rule": "log", **chosen.options, **options},
+            **{"lr": 1.0, "rule": "log", "reduction": "sum", **chosen.options, **options},
         )
 
 

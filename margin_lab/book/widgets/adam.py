@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.book.palette import COLORS
 from margin_lab.book.widgets.framework.controls import Choice, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure, Setting
 from margin_lab.book.widgets.framework.pack import Frame
 from margin_lab.book.widgets.framework.panels import INK, MUTED, Axis, Panel, Rule, Series
 from margin_lab.checks import positive
 from margin_lab.hard_margins import HardMargin, hard_margin
+from margin_lab.palette import COLORS
 from margin_lab.runs import sweep_linear
 from margin_lab.theory.adam import handover_loss, handover_time, sign_phase_rate
 

@@ -7,12 +7,12 @@ from functools import cache
 import numpy as np
 import torch
 
-from margin_lab.book.palette import COLORS
 from margin_lab.book.widgets.framework.controls import Choice, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure, Setting
 from margin_lab.book.widgets.framework.pack import Frame
 from margin_lab.book.widgets.framework.panels import INK, MUTED, Axis, Panel, Rule, Series
 from margin_lab.norms import get_norm
+from margin_lab.palette import COLORS
 
 # A norm has the colour of the optimizer that maximises its margin.
 NORMS = {

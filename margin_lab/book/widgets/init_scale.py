@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.book.palette import COLORS, LABELS
 from margin_lab.book.widgets.framework.contours import level_curve, lines_in_window
 from margin_lab.book.widgets.framework.controls import Choice, Control, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure, Setting
@@ -17,6 +16,7 @@ from margin_lab.book.widgets.framework.pack import Frame
 from margin_lab.book.widgets.framework.panels import INK, MUTED, Axis, Panel, Rule, Series
 from margin_lab.book.widgets.two_layer import NORMS, Trace, carriers, outputs, ring, train
 from margin_lab.checks import choice, positive
+from margin_lab.palette import COLORS, LABELS
 
 STEPS = 2000
 RECORD = np.unique(np.concatenate([[0], np.geomspace(1, STEPS, 56).round()])).astype(int)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.book.palette import COLORS
 from margin_lab.book.widgets.framework.controls import Choice, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure, Setting
 from margin_lab.book.widgets.framework.pack import Frame
 from margin_lab.book.widgets.framework.panels import INK, MUTED, Axis, Panel, Rule, Series
+from margin_lab.palette import COLORS
 from margin_lab.theory.lexicographic import constrained_path, lexicographic_margin, third_level_path
 
 # Where the book's slider stops.

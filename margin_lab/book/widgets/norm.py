@@ -9,7 +9,6 @@ from functools import cache
 import numpy as np
 import torch
 
-from margin_lab.book.palette import COLORS
 from margin_lab.book.widgets.direction import NORMS
 from margin_lab.book.widgets.framework.controls import Choice, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure, Setting
@@ -17,6 +16,7 @@ from margin_lab.book.widgets.framework.pack import Frame
 from margin_lab.book.widgets.framework.panels import INK, MUTED, Axis, Panel, Rule, Series
 from margin_lab.checks import positive
 from margin_lab.norms import get_norm
+from margin_lab.palette import COLORS
 
 STEPS, LR = 1000, 0.1
 RECORD = np.unique(np.geomspace(1, STEPS, 36).round().astype(int))

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from margin_lab import datasets
-from margin_lab.book.palette import COLORS, DASHES, LABELS
 from margin_lab.book.widgets.framework.controls import Choice, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure, Setting
 from margin_lab.book.widgets.framework.pack import Frame
 from margin_lab.book.widgets.framework.panels import INK, MUTED, Axis, Panel, Rule, Series
 from margin_lab.optim import exponential_radii
+from margin_lab.palette import COLORS, DASHES, LABELS
 from margin_lab.runs import Run, sweep_linear
 
 STEPS = 160  # iterations after the warm-up

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from margin_lab import datasets
-from margin_lab.book.palette import COLORS
 from margin_lab.book.widgets.framework.controls import Choice, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure, Setting
 from margin_lab.book.widgets.framework.pack import Frame
 from margin_lab.book.widgets.framework.panels import INK, MUTED, Axis, Panel, Rule, Series
 from margin_lab.datasets import Dataset
+from margin_lab.palette import COLORS
 from margin_lab.runs import sweep_linear
 from margin_lab.theory.flows.log_time import linear_flow
 

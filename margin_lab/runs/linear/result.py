@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 
-@dataclass(frozen=True)
-class Run:
+from margin_lab.results import Batch, Result
+from margin_lab.results.base import as_numpy
+from margin_lab.results.batch import picked, stacked
+from margin_lab.results.text import pairs
+
+# What has no batch axis.
+_COMMON = ("method", "steps", "norm_name", "reduction")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run(Result):
     """The recorded trajectory of one run; arrays are of the data's type (NumPy or tensor).
 
     Attributes:
         method: name. settings: hyperparameters of this run.
         steps: ``[T]`` recorded iterations, from 0 (the start, after any warm-up); the last step is always there.
         w: ``[T, d]``. margin: ``[T]``, normalised, in the norm ``norm``; 0 at ``w = 0``.
-        log_loss: ``[T]`` natural log of the mean loss. norm: ``[T]`` length of w in the same norm.
+        log_loss: ``[T]`` natural log of the mean loss (or of the sum: ``reduction``). norm: ``[T]`` length of w in the same norm.
         norm_name: which norm. status: "finished" or "diverged"; for "certified" runs "certified", "limit" (out of steps),
             "rounding floor" or "not separable".
         diverged_at: the iteration whose result was not finite (0: one of the warm-up), or None; records from there on
@@ -36,21 +45,30 @@ class Run:
     diverged_at: int | None = None
     upper_bound: Any = None
     dual: Any = None
+    reduction: str = "mean"
 
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{k}={v}" for k, v in self.settings.items())
+    _y = "margin"
+
+    def _title(self) -> str:
         return (
-            f"Run({self.method}, {settings}: {self.status} at step {int(self.steps[-1])}, "
+            f"Run({self.method}, {pairs(self.settings)}: {self.status} at step {int(self.steps[-1])}, "
             f"{self.norm_name} margin {float(self.margin[-1]):.6g}, log loss {float(self.log_loss[-1]):.6g})"
         )
 
+    def table(self) -> dict[str, np.ndarray]:
+        """Records: step, margin, log_loss, norm, and upper_bound of "certified" runs."""
+        columns = {name: as_numpy(getattr(self, name)) for name in ("margin", "log_loss", "norm")}
+        if self.upper_bound is not None:
+            columns["upper_bound"] = as_numpy(self.upper_bound)
+        return {"step": as_numpy(self.steps), **columns}
 
-@dataclass(frozen=True)
-class Sweep:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Batch[Run], Result):
     """Runs of one method side by side, computed as one batch: attributes as :class:`Run` with a batch axis first.
 
-    ``sweep[i]`` is one :class:`Run`; iterating gives all; ``settings[i]`` says what varied; ``status[i]`` and
-    ``diverged_at[i]`` how each ended; ``steps [T]`` is common.
+    ``len(sweep)`` is B, ``sweep[i]`` one :class:`Run`, ``sweep[:2]`` a Sweep of two; iterating gives all runs. ``settings[i]``
+    says what varied; ``status[i]`` and ``diverged_at[i]`` how each ended; ``steps [T]`` is common.
     """
 
     method: str
@@ -65,28 +83,27 @@ class Sweep:
     diverged_at: list[int | None]
     upper_bound: Any = None
     dual: Any = None
+    reduction: str = "mean"
+
+    _x, _y, _group = "step", "margin", "run"
+
+    def _title(self) -> str:
+        return f"Sweep({self.method}: {len(self)} runs of {int(self.steps[-1])} steps)"
 
     def __len__(self) -> int:
         return len(self.settings)
 
-    def __getitem__(self, i: int) -> Run:
-        return Run(
-            self.method,
-            self.settings[i],
-            self.steps,
-            self.w[i],
-            self.margin[i],
-            self.log_loss[i],
-            self.norm[i],
-            self.norm_name,
-            self.status[i],
-            self.diverged_at[i],
-            None if self.upper_bound is None else self.upper_bound[i],
-            None if self.dual is None else self.dual[i],
-        )
+    def _one(self, i: int) -> Run:
+        common = {name: getattr(self, name) for name in _COMMON}
+        return Run(**common, **self._rows(i))
 
-    def __iter__(self) -> Iterator[Run]:
-        return (self[i] for i in range(len(self)))
+    def _several(self, indices: list[int]) -> Sweep:
+        return replace(self, **self._rows(indices))
 
-    def __repr__(self) -> str:
-        return f"Sweep({self.method}: {len(self)} runs of {int(self.steps[-1])} steps)"
+    def _rows(self, i: int | list[int]) -> dict[str, Any]:
+        names = [f.name for f in fields(self) if f.name not in _COMMON]
+        return {name: picked(getattr(self, name), i) for name in names}
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Records of all runs below each other: run, what varies among the settings, and a run's columns."""
+        return stacked([run.table() for run in self], self.settings)

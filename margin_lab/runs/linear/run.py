@@ -9,39 +9,49 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from margin_lab.checks import DivergedError, Restore, as_tensor, choice, finite, integer, signed_data
+from margin_lab.checks import DivergedError, as_tensor, choice, finite, integer, signed_data
 from margin_lab.hard_margins.solution import NotSeparableError
-from margin_lab.losses import MARGIN_LOSSES, log_loss_of_margins
-from margin_lab.margins.normalized import linear_margin
+from margin_lab.losses import MARGIN_LOSSES
 from margin_lab.norms import Norm, get_norm
 from margin_lab.runs.iterate import iterate
 from margin_lab.runs.linear.problem import LinearProblem
+from margin_lab.runs.linear.recorder import LinearRecorder
 from margin_lab.runs.linear.result import Run, Sweep
 from margin_lab.runs.linear.search_rows import search_rows
-from margin_lab.runs.method import Method
+from margin_lab.runs.method import Method, Update
 from margin_lab.runs.methods import COMMON, METHODS
-from margin_lab.runs.settings import LISTS, combinations, compute_device, hyperparameters, recorded_steps
+from margin_lab.runs.outside import chosen_method
+from margin_lab.runs.settings import (
+    LISTS,
+    combinations,
+    compute_device,
+    hyperparameters,
+    of_rows,
+    recorded_steps,
+)
 
 
 def run_linear(
     X: Any,
     y: Any,
-    method: str = "gd",
+    method: str | Method | Update = "gd",
     steps: int = 1000,
     *,
     lr: float | None = None,
     seed: int = 0,
     loss: str = "exponential",
+    reduction: str = "mean",
     w0: Any = None,
     warmup: int | None = None,
     record: str | Sequence[int] = "log",
     norm: str | float | Norm | None = None,
+    keep: str = "all",
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Run:
     """Train a linear classifier without bias by one method and record its margin.
 
-    Minimises the **mean** loss. Every method starts at ``w = 0`` (or ``w0``); only "prgd" warms up, with ``warmup`` steps
+    Every method starts at ``w = 0`` (or ``w0``); only "prgd" warms up, with ``warmup`` steps
     of gradient descent at the same lr that are not counted in ``run.steps``.
 
     Args:
@@ -50,10 +60,14 @@ def run_linear(
             (``form="loss"`` or ``"gradient"``), "nacson", "dual", "loss_based" (``up=``, ``down=``), "prgd" (``radii=``,
             ``period=``, ``decay=``: see :class:`margin_lab.optim.PRGD`), "sign", "coordinate" (steps
             of length lr in their own norm), "steepest" (in the norm ``norm=``, default l2; ``rule="unit"`` normalised),
-            "adam" (``beta1=``, ``beta2=``, ``eps=``), "certified" (``form=``, ``tol=1e-12``).
+            "adam" (``beta1=``, ``beta2=``, ``eps=``), "certified" (``form=``, ``tol=1e-12``). Or one of your own: a function
+            ``update(w, grad, log_loss, h, state) -> w`` whose options are any keywords given here, or a
+            :class:`margin_lab.Method`; :func:`margin_lab.runs.outside.chosen_method` says what it gets.
         steps: iterations; pairs of products ``Z w`` and ``Z^T q`` for "certified", which stops at ``tol`` and then has fewer.
         lr: step size, > 0, default 1; "certified" has none. seed: for methods that draw random numbers.
-        loss: "exponential" or "logistic". w0: start ``[d]``. warmup: only for "prgd", default 1000.
+        loss: "exponential" or "logistic". reduction: L is the "mean" or the "sum" over samples; ``run.log_loss`` follows it, and
+            the steps of methods that use L itself ("gd", "adam", ...).
+        w0: start ``[d]``. warmup: only for "prgd", default 1000.
         record: "log" (about 200 log-spaced iterations), "all", or a list of iterations; 0 and the last are always recorded
             by "log" and "all", the last one always.
         norm: of ``run.margin`` and ``run.norm``; default the method's own. For "steepest", and for "certified" and "prgd" ("l1",
@@ -77,9 +91,10 @@ def run_linear(
     for name, value in {**options, "seed": seed}.items():
         if isinstance(value, LISTS) and np.ndim(value) > 0:
             raise ValueError(f"run_linear takes one {name}, got {value!r}; use sweep_linear for several")
+    single: dict[str, Any] = {name: [value] for name, value in {"seed": seed, **options}.items()}
     batch = sweep_linear(
-        X, y, method, steps, seed=[seed], loss=loss, w0=w0, warmup=warmup, record=record, norm=norm, device=device,
-        **{name: [value] for name, value in options.items()},
+        X, y, method, steps, loss=loss, reduction=reduction, w0=w0, warmup=warmup, record=record, norm=norm, keep=keep,
+        device=device, **single,
     )  # fmt: skip
     if len(batch) != 1:
         raise ValueError(f"run_linear makes one run, but X or w0 asks for {len(batch)}; use sweep_linear")
@@ -87,9 +102,9 @@ def run_linear(
     if run.status == "not separable":
         raise NotSeparableError(run.dual, float(run.upper_bound[-1]), run.norm_name)
     if run.status == "diverged":
-        slower = ", grow the radius more slowly" if "radii" in METHODS[method].options else ""
+        slower = ", grow the radius more slowly" if "radii" in run.settings else ""
         raise DivergedError(
-            f"{method} with lr={run.settings['lr']} diverged at step {run.diverged_at} "
+            f"{run.method} with lr={run.settings['lr']} diverged at step {run.diverged_at} "
             f"(log loss {float(run.log_loss[-1]):.3g} before it); "
             f"lower lr{slower}, or use sweep_linear, which records such runs as diverged"
         )
@@ -99,14 +114,17 @@ def run_linear(
 def sweep_linear(
     X: Any,
     y: Any,
-    method: str = "gd",
+    method: str | Method | Update = "gd",
     steps: int = 1000,
     *,
     loss: str = "exponential",
+    reduction: str = "mean",
     w0: Any = None,
     warmup: int | None = None,
     record: str | Sequence[int] = "log",
     norm: str | float | Norm | None = None,
+    keep: str = "all",
+    rows_at_once: int | None = None,
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Sweep:
@@ -117,6 +135,9 @@ def sweep_linear(
         options: ``lr``, ``seed`` and the method's own (see :func:`run_linear`): a list, tuple or array is swept over, in
             the order of the keywords with the last one fastest; anything else is shared by all runs.
         w0: ``[d]``, or ``[B, d]`` with one start per run.
+        keep: "all" for the weights at every record, ``w [B, T, d]``, or "last" for ``w [B, 1, d]`` alone.
+        rows_at_once: how many runs step together, which bounds the memory in use beside the results; by default as many as keep
+            their margins in the processor's cache.
         Other arguments: as :func:`run_linear`.
 
     Returns:
@@ -132,70 +153,61 @@ def sweep_linear(
         >>> ml.sweep_linear(data.X, data.y, method="ngd", steps=50, lr=[0.1, 0.3, 1.0]).w.shape
         (3, 51, 2)
     """
-    row = METHODS[choice(method, "method", tuple(METHODS))]
+    name, row = chosen_method(method)
     choice(loss, "loss", MARGIN_LOSSES)
+    choice(reduction, "reduction", ("mean", "sum"))
+    choice(keep, "keep", ("all", "last"))
+    if rows_at_once is not None:
+        integer(rows_at_once, "rows_at_once", least=1)
     Z, restore = signed_data(X, y, batched=True)
     Z = Z.to(compute_device(device, Z.device))
     Z = Z if Z.ndim == 3 else Z[None]
-    defaults = {**({} if row.update is None else {"lr": 1.0}), "seed": 0, **row.defaults}
-    own = row.norm if norm is None else norm
+    known = {**COMMON, **row.options}
+    own = (row.norm or "l2") if norm is None else norm
     if "norm" in row.options:  # here the norm of run.margin is also the method's
         own = options["norm"] = row.options["norm"].default if norm is None else norm
-    assert own is not None
-    settings = combinations(options, defaults, {**COMMON, **row.checks}, method)
-    problem = LinearProblem(Z, len(settings), loss)
+    if row.update is None:
+        del known["lr"]
+    settings = combinations(options, known, name, row.any_option)
+    problem = LinearProblem(Z, len(settings), loss, reduction)
     settings = [dict(s) for _ in range(len(Z)) for s in settings]
     if row.update is None:
         if w0 is not None or warmup or loss != "exponential":
             raise ValueError(
-                f"{method!r} starts at 0 on the exponential loss: it takes no w0, warmup or other loss"
+                f"{name!r} starts at 0 on the exponential loss: it takes no w0, warmup or other loss"
             )
         recorded = recorded_steps(record, integer(steps, "steps"))
-        return search_rows(problem, method, settings, recorded, own, restore)
-    _refuse_huge(Z, method)
+        return search_rows(problem, name, settings, recorded, own, restore)
+    _refuse_huge(Z, name)
     measure = get_norm(own)
     if measure.matrix:
         raise ValueError(
             f"w is a vector, which has no {measure.name} norm; use 'l1', 'l2', 'linf' or a number p >= 1"
         )
-    h = hyperparameters(settings, ("lr", *row.numeric), Z)
-    steps = integer(steps, "steps")
-    warmup = _warmup_steps(row, warmup, method)
-    w = _start(w0, len(settings), Z)
-    w, diverged = iterate(problem, w, METHODS["gd"], h, warmup, f"{method} warm-up")
-    diverged = [None if t is None else 0 for t in diverged]  # before the run's first step
+    h = hyperparameters(settings, known, Z)
+    steps, warmup = integer(steps, "steps"), _warmup_steps(row, warmup, name)
+    start = _start(w0, len(settings), Z)
     recorded = recorded_steps(record, steps)
-    history = w.new_empty(len(settings), len(recorded), w.shape[-1])
-    slots = {t: i for i, t in enumerate(recorded)}
-
-    def record_w(t: int, w: Tensor) -> None:
-        history[:, slots[t]] = w
-
-    w, diverged_at = iterate(problem, w, row, h, steps, method, recorded, record_w, diverged)
-    return _finish(problem, method, settings, recorded, history, diverged_at, measure, restore)
-
-
-def _finish(
-    problem: LinearProblem,
-    method: str,
-    settings: list[dict[str, Any]],
-    recorded: list[int],
-    history: Tensor,
-    diverged_at: list[int | None],
-    measure: Norm,
-    restore: Restore,
-) -> Sweep:
-    shape, W = history.shape[:2], problem.grouped(history)
-    q = W @ problem.Z.mT
+    recorder, diverged_at = LinearRecorder(problem, recorded, measure, keep), list[int | None]()
+    parts = problem.parts(rows_at_once)
+    for k, rows in enumerate(parts):
+        part, some, w = problem.part(rows), of_rows(h, rows), start[rows.start : rows.stop]
+        label = name if len(parts) == 1 else f"{name}, part {k + 1} of {len(parts)}"
+        w, diverged = iterate(part, w, METHODS["gd"], some, warmup, f"{label} warm-up")
+        before = [None if t is None else 0 for t in diverged]  # before the run's first step
+        records = recorder.part(part, rows)
+        diverged_at += iterate(part, w, row, some, steps, label, recorded, records, before)[1]
+        records.measure()
     return Sweep(
-        method=method,
+        method=name,
         settings=settings,
         steps=restore(torch.tensor(recorded)),
-        w=restore(history),
-        margin=restore(linear_margin(W, problem.Z, measure).reshape(shape)),
-        log_loss=restore(log_loss_of_margins(q, problem.loss, "mean").reshape(shape)),
-        norm=restore(measure(history)),
+        w=restore(recorder.w),
+        margin=restore(recorder.margin),
+        log_loss=restore(recorder.log_loss),
+        norm=restore(recorder.norm),
         norm_name=measure.name,
+        reduction=reduction,
         status=["finished" if t is None else "diverged" for t in diverged_at],
         diverged_at=diverged_at,
     )

@@ -30,7 +30,7 @@ class Recorder:
         soft = problem.margins(theta, soft=True) if problem.loss == "cross_entropy" else q
         values = {
             "q_min": q.amin(-1),
-            "log_loss": log_loss_of_margins(soft, problem.link),
+            "log_loss": log_loss_of_margins(soft, problem.link, problem.reduction),
             "accuracy": (q > 0).to(q.dtype).mean(-1),
         }
         if self.test is not None:
@@ -70,6 +70,8 @@ class Recorder:
             margins={k: restore(v) for k, v in margins.items()},
             theta=restore(theta),
             loss=self.problem.loss,
+            reduction=self.problem.reduction,
+            samples=self.problem.X.shape[1],
             degree=degree,
             status=[
                 "diverged" if at is not None else "stopped" if early else "finished"

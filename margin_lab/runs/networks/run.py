@@ -10,21 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import DivergedError, as_tensor, choice, finite, integer, positive, restore_like
-from margin_lab.losses import LOSSES
-from margin_lab.models import Network, check_homogeneity, flat_parameters, starts
-from margin_lab.models.homogeneity import homogeneity_degree
+from margin_lab.models import Network, degree_or_none, flat_parameters, starts
 from margin_lab.norms import Norm, on_flat
 from margin_lab.runs.iterate import iterate
-from margin_lab.runs.methods import METHODS
+from margin_lab.runs.method import Method, Option, Update
+from margin_lab.runs.methods import COMMON
 from margin_lab.runs.networks.problem import NetworkProblem, network_data
 from margin_lab.runs.networks.recorder import Recorder
-from margin_lab.runs.networks.result import NetworkSweep
-from margin_lab.runs.settings import combinations, compute_device, hyperparameters, recorded_steps
+from margin_lab.runs.networks.result import NetworkRun, NetworkSweep
+from margin_lab.runs.outside import chosen_method
+from margin_lab.runs.settings import combinations, compute_device, hyperparameters, recorded_steps, returnable
 
 
 def run_network(
-    model: nn.Module, X: Any, y: Any, method: str = "gd", steps: int = 1000, **options: Any
-) -> NetworkSweep:
+    model: nn.Module, X: Any, y: Any, method: str | Method | Update = "gd", steps: int = 1000, **options: Any
+) -> NetworkRun:
     """Train one network by full-batch steps: :func:`sweep_network` with single values, whose arrays lose the batch axis.
 
     Raises:
@@ -35,10 +35,10 @@ def run_network(
         raise ValueError(
             f"run_network makes one run, but the options ask for {len(sweep)}; use sweep_network"
         )
-    run = sweep[0]
+    run: NetworkRun = sweep[0]
     if run.status == "diverged":
         raise DivergedError(
-            f"{method} diverged at step {run.diverged_at}; lower lr, or start from smaller parameters"
+            f"{run.method} diverged at step {run.diverged_at}; lower lr, or start from smaller parameters"
         )
     return run
 
@@ -47,12 +47,13 @@ def sweep_network(
     model: nn.Module,
     X: Any,
     y: Any,
-    method: str = "gd",
+    method: str | Method | Update = "gd",
     steps: int = 1000,
     *,
     lr: Any,
     theta0: Any = None,
-    loss: str = "exponential",
+    loss: str | None = None,
+    reduction: str = "mean",
     X_test: Any = None,
     y_test: Any = None,
     norms: Sequence[str | float | Norm] = ("l1", "l2", "linf"),
@@ -62,7 +63,7 @@ def sweep_network(
     device: str | torch.device | None = None,
     **options: Any,
 ) -> NetworkSweep:
-    """Train many copies of a small network at once, full batch, on the **summed** loss: all combinations of the lists given.
+    """Train many copies of a small network at once, full batch: all combinations of the lists given.
 
     Args:
         model: ``nn.Module``, outputs ``[n]``, ``[n, 1]`` or ``[n, k]``; those of :mod:`margin_lab.models` declare their degree.
@@ -74,17 +75,21 @@ def sweep_network(
             ``polar=``). "sign", "coordinate", "spectral" and "steepest" (``norm=``, also "modular" or a norm of
             :mod:`margin_lab.norms`) take ``rule=``, ``max_length=``, ``max_fall=``, ``average=``: see
             :class:`margin_lab.optim.SteepestDescent`. "prgd" takes ``radii=``, ``period=``, ``blocks=``, ``decay=``:
-            see :class:`margin_lab.optim.PRGD`; it starts without a warm-up.
+            see :class:`margin_lab.optim.PRGD`; it starts without a warm-up. Or one of your own, as :func:`margin_lab.run_linear`
+            takes it.
         steps: iterations. lr: step size or sizes, > 0.
         seed: (option) seeds of the start, for models of :mod:`margin_lab.models`; by default all start at ``model``'s parameters.
         scale: (option) multiplies the start, default 1.
         theta0: start ``[P]``, ``[S, P]`` (one a dataset) or ``[B, P]``, instead of ``seed``.
-        loss: "exponential", "logistic" or "cross_entropy". X_test, y_test: held-out data, for ``test_accuracy``.
+        loss: "exponential" (default for one output), "logistic" or "cross_entropy"; k outputs need one by name.
+        reduction: L is the "mean" or the "sum" over samples: in ``log_loss``, ``until_log_loss`` and steps that use L itself.
+        X_test, y_test: held-out data, for ``test_accuracy``.
         norms: of all trained parameters together, in which norms and margins are recorded; "spectral" where there is one matrix,
             "modular" for the largest of the layers' spectral norms. For a model that is not
             homogeneous only the norms are.
         record: "log", "all" or a list of iterations, as :func:`margin_lab.run_linear`.
-        until_log_loss: a run stops once its log loss is at most this; 0 is where every sample is fitted (exponential loss).
+        until_log_loss: a run stops once its log loss is at most this; 0 of the sum is where every sample is fitted
+            (exponential loss).
         keep: "last", or "all" for the parameters at every record.
         device: where to compute ("auto": CUDA if there is one); default where the model is.
         options: the method's own, each a value or a list to sweep over, in the order given, the last one fastest.
@@ -100,30 +105,27 @@ def sweep_network(
         >>> sweep.margins["l2"].shape == (8, len(sweep.steps))
         True
     """
-    row = METHODS[choice(method, "method", tuple(METHODS))]
-    choice(loss, "loss", LOSSES)
+    name, row = chosen_method(method)
+    choice(reduction, "reduction", ("mean", "sum"))
     choice(keep, "keep", ("last", "all"))
     if row.update is None:
-        raise ValueError(f"{method!r} works on linear models only; use run_linear")
+        raise ValueError(f"{name!r} works on linear models only; use run_linear")
     where = compute_device(device, next(model.parameters()).device)
     template, model = model, _on(model, where)
     data = network_data(X, y, model, where)
-    settings = combinations(
-        {"lr": lr, **options},
-        {"lr": None, "seed": None, "scale": 1.0, **row.defaults},
-        {
-            "lr": lambda v: positive(v, "lr"),
-            "seed": _seed,
-            "scale": lambda v: positive(v, "scale"),
-            **row.checks,
-        },
-        method,
-    )
-    problem = NetworkProblem(model, *data, len(settings), loss)
+    known = {
+        "lr": COMMON["lr"],
+        "seed": Option(None, _seed, numeric=False),
+        "scale": Option(1.0, lambda v: positive(v, "scale"), numeric=False),
+        **row.options,
+    }
+    settings = combinations({"lr": lr, **options}, known, name, row.any_option)
+    problem = NetworkProblem(model, *data, len(settings), loss, reduction)
     settings = [dict(s) for _ in range(len(data[0])) for s in settings]
     theta = _start(model, theta0, settings, len(data[0]))
-    h = hyperparameters(settings, ("lr", *row.numeric), theta)
-    degree = _degree(model, data[0][0])
+    h = hyperparameters(settings, known, theta)
+    degree = degree_or_none(model, data[0][0])
+    restore = returnable(restore_like(X), theta)
     test = None if X_test is None else network_data(X_test, y_test, model, where)
     if test is not None and len(test[0]) not in (1, len(data[0])):
         raise ValueError(
@@ -132,10 +134,11 @@ def sweep_network(
     recorded = recorded_steps(record, integer(steps, "steps"))
     recorder = Recorder(problem, test, [on_flat(n, problem.shapes) for n in norms], keep == "all")
     theta, diverged_at = iterate(
-        problem, theta, row, h, steps, method, recorded, recorder, until_log_loss=until_log_loss
+        problem, theta, row, h, steps, name, recorded, recorder, until_log_loss=until_log_loss
     )
+    degree = _confirmed(problem, theta, degree)
     return recorder.finish(
-        template, theta, degree, method, settings, recorded, diverged_at, until_log_loss, restore_like(X)
+        template, theta, degree, name, settings, recorded, diverged_at, until_log_loss, restore
     )
 
 
@@ -144,14 +147,24 @@ def _on(model: nn.Module, device: torch.device) -> nn.Module:
     return model if next(model.parameters()).device == device else copy.deepcopy(model).to(device)
 
 
-def _degree(model: nn.Module, X: Tensor) -> float | None:
-    """The declared degree, verified; for other modules the measured one; None where there is none."""
-    if isinstance(model, Network):
-        return None if model.degree is None else check_homogeneity(model, X)
-    try:
-        return homogeneity_degree(model, X)
-    except ValueError:
+def _confirmed(problem: NetworkProblem, theta: Tensor, degree: float | None) -> float | None:
+    """The degree, or None where a network at the end of its run does not scale by it: a bias has grown, a bend was met.
+
+    Scales are powers of two, which cost no rounding.
+    """
+    if degree is None:
         return None
+    with torch.no_grad():
+        base = problem.outputs(theta, problem.X).flatten(1)
+        size = base.abs().amax(-1)
+        for scale in (0.5, 4.0):
+            error = (
+                (problem.outputs(scale * theta, problem.X).flatten(1) / scale**degree - base).abs().amax(-1)
+            )
+            measurable = torch.isfinite(error) & (size > 0)
+            if bool((error > 1e3 * torch.finfo(theta.dtype).eps * size)[measurable].any()):
+                return None
+    return degree
 
 
 def _seed(value: Any) -> None:

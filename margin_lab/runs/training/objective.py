@@ -9,12 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import choice, finite
-from margin_lab.losses import LOSSES, class_margins, log_loss, log_loss_of_margins, sample_margins
+from margin_lab.losses import (
+    LOSSES,
+    class_margins,
+    log_loss,
+    log_loss_of_margins,
+    mark_log_loss,
+    sample_margins,
+)
 from margin_lab.models.homogeneity import evaluating
 
 # Samples whose outputs are computed at once where no gradient is needed.
 _CHUNK = 1000
 NAIVE = "naive"
+TOTALS = ("mean", "sum")
 
 
 class Objective:
@@ -24,10 +32,12 @@ class Objective:
         loss: "exponential", "logistic", "cross_entropy", or "naive": torch's own ``cross_entropy`` in the outputs' dtype,
             what one would write first, and exactly 0 where a sample's loss is below half a unit in the last place of 1.
         dtype: outputs are converted to it before the loss (not by "naive").
+        reduction: "mean" or "sum", over a batch's samples and over all.
     """
 
-    def __init__(self, loss: str, dtype: torch.dtype):
+    def __init__(self, loss: str, dtype: torch.dtype, reduction: str = "mean"):
         self.loss, self.dtype = choice(loss, "loss", (*LOSSES, NAIVE)), dtype
+        self.reduction = choice(reduction, "reduction", TOTALS)
         self.link = "logistic" if loss == "cross_entropy" else loss
 
     def log_each(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -35,29 +45,33 @@ class Objective:
         return log_loss_of_margins(self._margins(outputs.to(self.dtype), y), self.link, "none")
 
     def relative(self, outputs: Tensor, y: Tensor, log_frame: float) -> Tensor:
-        """The mean loss of a batch, divided by ``exp(log_frame)``."""
+        """The loss of a batch, divided by ``exp(log_frame)``."""
         if self.loss == NAIVE:
-            return nn.functional.cross_entropy(outputs, y) / math.exp(log_frame)
+            return nn.functional.cross_entropy(outputs, y, reduction=self.reduction) / math.exp(log_frame)
         if self.loss == "cross_entropy":
-            value: Tensor = _RelativeCrossEntropy.apply(outputs.to(self.dtype), y, log_frame)
+            # the sum is the mean in a frame that is n times smaller
+            frame = log_frame - math.log(len(y)) if self.reduction == "sum" else log_frame
+            value: Tensor = _RelativeCrossEntropy.apply(outputs.to(self.dtype), y, frame)
             return value
-        return torch.exp(self.log_each(outputs, y) - log_frame).mean()
+        each = torch.exp(self.log_each(outputs, y) - log_frame)
+        return each.sum() if self.reduction == "sum" else each.mean()
 
     def log_batch(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Log of a batch's mean loss, for the optimizers that step on gradients of ``log L``."""
+        """Log of a batch's loss, for the optimizers that step on gradients of ``log L``."""
         if self.loss == NAIVE:
-            return nn.functional.cross_entropy(outputs, y).log()
-        return log_loss_of_margins(self._margins(outputs.to(self.dtype), y), self.link, "mean")
+            value = nn.functional.cross_entropy(outputs, y, reduction=self.reduction)
+            return mark_log_loss(value.log())
+        return log_loss_of_margins(self._margins(outputs.to(self.dtype), y), self.link, self.reduction)
 
     def full(self, outputs: Tensor, y: Tensor) -> tuple[float, Tensor]:
-        """Log of the mean loss, and the hard margins ``[n]``."""
+        """Log of the full loss, and the hard margins ``[n]``."""
         wide = outputs.to(self.dtype)
         q = class_margins(wide, y) if wide.ndim == 2 else wide * y
         if self.loss == NAIVE:
-            value = nn.functional.cross_entropy(outputs, y).double().log()
+            value = nn.functional.cross_entropy(outputs, y, reduction=self.reduction).double().log()
         else:
             soft = self._margins(wide, y) if self.loss == "cross_entropy" else q
-            value = log_loss_of_margins(soft, self.link, "mean")
+            value = log_loss_of_margins(soft, self.link, self.reduction)
         return float(value), q
 
     def check(self, outputs: Tensor, y: Tensor) -> Tensor:

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import nn
 
-from margin_lab.losses import inverse_link
+from margin_lab.losses import inverse_link, log10_of
 from margin_lab.models import model_with
+from margin_lab.models.buffers import restore_buffers
+from margin_lab.results import Result
+from margin_lab.runs.template import needs_template, restored_template, saved_template
 
 # Columns of the record; all are numbers, NaN where something was not measured.
 COLUMNS = ("epochs", "log_loss", "q_min", "accuracy", "test_accuracy", "norm", "lr", "rejected")
 
 
-@dataclass(frozen=True)
+class _Column:
+    """An attribute of a :class:`Training` that is a column of its record."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, run: Training | None, owner: type | None = None) -> np.ndarray:
+        if run is None:
+            raise AttributeError(f"{self.name} is a column of a run, not of the class")
+        return run.columns[self.name]
+
+
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A network kept at the first epoch whose loss was below a threshold: flat parameters ``theta [P]`` on the CPU."""
+    """A network kept at the first epoch whose loss was below a threshold: ``theta [P]`` and buffers, on the CPU."""
 
     power: float
     epoch: int
     log_loss: float
     theta: torch.Tensor
+    buffers: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Snapshot(below 1e{self.power:g} at epoch {self.epoch}: log loss {self.log_loss:.6g})"
 
 
-@dataclass(frozen=True)
-class Training:
+@dataclass(frozen=True, eq=False, repr=False)
+class Training(Result):
     """Mini-batch training of one network. Arrays are NumPy, float64.
 
     ``run.model()`` is the trained network; ``run.model(-10)`` the one of the first epoch with a loss below ``1e-10``, for
@@ -38,13 +58,15 @@ class Training:
         settings: everything that determines the run. status: "finished" (all epochs), "reached" (``until_log10``), or
             "underflowed" (loss "naive" only: the computed loss is exactly 0).
         epochs: ``[T]`` recorded epochs from 0, the start: log-spaced, the first below each level of the loss, and the last.
-        log_loss: ``[T]`` natural log of the **mean** loss over the training data. q_min: ``[T]`` smallest margin.
+        log_loss: ``[T]`` natural log of the loss over the training data, ``settings["reduction"]``: its "mean" or its "sum".
+            q_min: ``[T]`` smallest margin.
         accuracy, test_accuracy: ``[T]``; the second is NaN without test data.
         norm: ``[T]`` l2 norm of all trained parameters. layer_norms: ``{layer: [T]}``, the bias counted in the first layer only.
         lr: ``[T]`` learning rate of the first group (``alpha`` if loss-based). rejected: ``[T]`` epochs rolled back.
         degree: joint degree of homogeneity, or None. layer_degrees: ``{layer: k_j}``.
         snapshots: ``{power of ten: Snapshot}`` of the thresholds reached, each with ``epoch``, ``log_loss``, ``theta``.
-        seconds: wall time, over all resumptions. theta: ``[P]`` at the end. template: the architecture.
+        seconds: wall time, over all resumptions. theta: ``[P]`` at the end. buffers: at the end, by name (BatchNorm's running
+            means). template: the architecture, with the constants that were not trained.
     """
 
     settings: dict[str, Any]
@@ -56,18 +78,19 @@ class Training:
     seconds: float
     snapshots: dict[float, Snapshot] = field(default_factory=dict)
     theta: torch.Tensor | None = None
+    buffers: dict[str, torch.Tensor] = field(default_factory=dict)
     template: nn.Module | None = None
 
-    def __getattr__(self, name: str) -> np.ndarray:
-        if name in COLUMNS:
-            column: np.ndarray = self.columns[name]
-            return column
-        raise AttributeError(f"Training has no attribute {name!r}")
+    _x, _y, _parts, _left_out = "epoch", "log10_loss", (Snapshot,), ("template",)
+
+    epochs, log_loss, q_min, accuracy = map(_Column, COLUMNS[:4])
+    test_accuracy, norm, lr, rejected = map(_Column, COLUMNS[4:])
 
     @property
     def log10_loss(self) -> np.ndarray:
-        """``[T]`` decimal logarithm of the mean loss."""
-        return self.log_loss / math.log(10)
+        """``[T]`` decimal logarithm of the loss."""
+        values: np.ndarray = log10_of(self.log_loss)
+        return values
 
     @property
     def margin(self) -> np.ndarray:
@@ -81,7 +104,8 @@ class Training:
     @property
     def smoothed_margin(self) -> np.ndarray:
         """``[T]`` ``g(log 1/L) / ||theta||^L`` of the **summed** loss; it means something where that is below its threshold."""
-        z = torch.as_tensor(-(self.log_loss + math.log(self.settings["n"])))
+        summed = self.settings.get("reduction") == "sum"
+        z = torch.as_tensor(-(self.log_loss + (0 if summed else math.log(self.settings["n"]))))
         link = "exponential" if self.settings["loss"] == "exponential" else "logistic"
         smoothed: np.ndarray = inverse_link(z, link).numpy() / self.norm ** self._joint_degree()
         return smoothed
@@ -101,16 +125,19 @@ class Training:
         """The trained network, or the snapshot of the first epoch with a loss below ``10^power``.
 
         Raises:
-            ValueError: a threshold that was not asked for or not reached, or a run read from a file, which holds no parameters.
+            ValueError: a threshold that was not asked for or not reached, or a run read from a file without its network.
         """
-        if self.template is None or self.theta is None:
-            raise ValueError("a run read from a results file holds no parameters; train again")
         if power is not None and power not in self.snapshots:
             raise ValueError(
                 f"there is no snapshot below 1e{power:g}, only below {[f'1e{p:g}' for p in self.snapshots]}"
             )
-        theta = self.theta if power is None else self.snapshots[power].theta
-        return model_with(self.template, theta.to(next(self.template.parameters())))
+        kept = self if power is None else self.snapshots[power]
+        if kept.theta is None or not len(kept.theta):
+            raise ValueError("a run read from a results file holds no parameters; train again")
+        template = needs_template(self.template)
+        model = model_with(template, kept.theta.to(next(template.parameters()).device))
+        restore_buffers(model, kept.buffers)
+        return model
 
     def epoch_below(self, power: float) -> int | None:
         """The first recorded epoch with a loss below ``10^power``, or None. Exact for powers in ``snapshots``."""
@@ -153,7 +180,35 @@ class Training:
             },
         )
 
-    def __repr__(self) -> str:
+    def table(self) -> dict[str, np.ndarray]:
+        """Records: epoch, log10_loss, log_loss and the other columns, the layers' norms, and the margins that there are."""
+        columns = {"epoch": self.epochs, "log10_loss": self.log10_loss}
+        columns |= {name: self.columns[name] for name in COLUMNS if name != "epochs"}
+        columns |= {f"norm_{name}": values for name, values in self.layer_norms.items()}
+        if self.degree is not None:
+            columns |= {"margin": self.margin}
+        if self.layer_degrees:
+            columns |= {"layer_margin": self.layer_margin}
+        return columns
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path: of the file. model: a network of the architecture that was trained, which ``.model()`` needs and nothing else.
+
+        Raises:
+            ValueError: another kind of result, a file that is none, a network of another architecture.
+        """
+        content = cls._content(path)
+        template = restored_template(path, content.pop("network"), model)
+        return cls._restored(path, {**content, "template": template})
+
+    def _saved(self) -> dict[str, Any]:
+        return {**super()._saved(), "network": saved_template(self.template)}
+
+    def _title(self) -> str:
         return (
             f"Training({int(self.epochs[-1])} epochs, {self.status}: loss 1e{self.log10_loss[-1]:.1f}, "
             f"accuracy {self.accuracy[-1]:.4f}, test accuracy {self.test_accuracy[-1]:.4f})"

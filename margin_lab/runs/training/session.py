@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import DivergedError
+from margin_lab.losses import log10_of
+from margin_lab.models.buffers import copy_buffers, restore_buffers
 from margin_lab.optim.base import LogLossOptimizer
 from margin_lab.optim.loss_based import LossBasedLR
 from margin_lab.runs.training.objective import Objective, all_outputs, one_column
+from margin_lab.runs.training.randomness import OwnRandomness, draws_random_numbers
 
 
 class Session:
     """A network, its optimizer and schedule, the order of the data, and the full loss where it stands.
 
     Attributes:
-        epoch: passes over the data so far. log_loss: natural log of the mean loss. q: ``[n]`` margins.
+        epoch: passes over the data so far. log_loss: natural log of the full loss. q: ``[n]`` margins.
 
     Raises:
         DivergedError: a loss at the start that is not finite.
@@ -39,6 +43,8 @@ class Session:
         self.X, self.y, self.batch = X, y, batch
         # always the CPU's, so that the order does not depend on the device
         self.order = torch.Generator().manual_seed(seed)
+        self.randomness = OwnRandomness(seed, X.device)
+        self.draws = draws_random_numbers(model, X[:batch], self.randomness)
         self.epoch = 0
         self.log_loss, self.q = self._full()
         if not math.isfinite(self.log_loss):
@@ -54,6 +60,10 @@ class Session:
         Raises:
             DivergedError: a loss that is not finite, under a constant learning rate.
         """
+        with self.randomness.drawn_from() if self.draws else nullcontext():
+            self._advance()
+
+    def _advance(self) -> None:
         self.epoch += 1
         try:
             complete = self._pass()
@@ -65,7 +75,7 @@ class Session:
         if self.schedule is None:
             if math.isnan(value) or value == math.inf:
                 raise DivergedError(
-                    f"training diverged in epoch {self.epoch}: the loss was 1e{self.log_loss / math.log(10):.3g} and is no "
+                    f"training diverged in epoch {self.epoch}: the loss was 1e{log10_of(self.log_loss):.3g} and is no "
                     'number now; lower lr, start from smaller parameters, or use schedule="loss_based"'
                 )
         # log L = -inf: a naive loss that is exactly 0, which no schedule can go on from
@@ -84,22 +94,29 @@ class Session:
         """All that the next epoch depends on."""
         return {
             "epoch": self.epoch,
-            "model": self.model.state_dict(),
+            "parameters": {name: p.detach() for name, p in self.model.named_parameters()},
+            "buffers": copy_buffers(self.model),
             "optimizer": self.optimizer.state_dict(),
             "schedule": None if self.schedule is None else self.schedule.state_dict(),
             "order": self.order.get_state(),
-            "generator": torch.get_rng_state(),
+            "randomness": self.randomness.states,
         }
 
+    @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
         self.epoch = state["epoch"]
-        self.model.load_state_dict(state["model"])
+        for name, p in self.model.named_parameters():
+            p.copy_(state["parameters"][name])
+        restore_buffers(self.model, state["buffers"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule is not None:
             self.schedule.load_state_dict(state["schedule"])
         self.order.set_state(state["order"])
-        torch.set_rng_state(state["generator"])
+        # those of a device that is no longer there are left as the seed made them
+        self.randomness.states.update(
+            {k: v for k, v in state["randomness"].items() if k in self.randomness.states}
+        )
         self.log_loss, self.q = self._full()
 
     def _full(self) -> tuple[float, Tensor]:

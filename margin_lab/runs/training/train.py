@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import math
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from margin_lab.checks import as_tensor, choice, finite, integer, nonnegative, plain_tensor, positive
-from margin_lab.losses import sample_margins
-from margin_lab.models import Network, flat_parameters
-from margin_lab.models.homogeneity import homogeneity_degree
-from margin_lab.optim.loss_based import DOWN, UP, LossBasedLR
+from margin_lab.checks import integer, nonnegative
+from margin_lab.losses import log10_of, log_of, sample_margins
+from margin_lab.models import Network, degree_or_none, flat_parameters
+from margin_lab.models.buffers import copy_buffers
+from margin_lab.models.description import describe, describe_model, digest
+from margin_lab.models.private import private_copy
+from margin_lab.runs.networks.problem import network_data
 from margin_lab.runs.progress import progress
 from margin_lab.runs.settings import compute_device
-from margin_lab.runs.training.checkpoint import digest, load_checkpoint, save_checkpoint
+from margin_lab.runs.training.checkpoint import Checkpoint, Clock, Stateful
+from margin_lab.runs.training.degree import confirmed_degree
 from margin_lab.runs.training.objective import Objective, all_outputs
-from margin_lab.runs.training.recorder import TrainingRecorder
+from margin_lab.runs.training.optimizers import OptimizerMaker, describe_optimizer, make_optimizer
+from margin_lab.runs.training.recorder import TrainingRecorder, on_cpu
 from margin_lab.runs.training.result import Training
+from margin_lab.runs.training.schedules import Constant, LossBased, get_schedule
 from margin_lab.runs.training.session import Session
 
-SCHEDULES = ("constant", "loss_based")
-OptimizerMaker = Callable[[Iterable[Any]], torch.optim.Optimizer]
+# Outputs at the start by which a checkpoint recognises a network.
+_OUTPUTS = 100
 
 
 def train_network(
@@ -37,14 +40,12 @@ def train_network(
     y: Any,
     epochs: int,
     *,
-    lr: float = 0.1,
+    lr: float | None = None,
     optimizer: OptimizerMaker | None = None,
-    schedule: str = "constant",
-    up: float = UP,
-    down: float = DOWN,
-    patience: int = 5,
+    schedule: str | Constant | LossBased = "constant",
     batch_size: int | None = 100,
     loss: str = "cross_entropy",
+    reduction: str = "mean",
     X_test: Any = None,
     y_test: Any = None,
     seed: int = 0,
@@ -55,20 +56,20 @@ def train_network(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_seconds: float = 30.0,
 ) -> Training:
-    """Train one network by mini-batches on the **mean** loss, and record losses, margins and accuracies to any depth.
+    """Train one network by mini-batches, and record losses, margins and accuracies to any depth.
 
     An epoch is one pass over the data in a new random order; a pass that the loss-based schedule rolls back counts, too.
 
     Args:
         model: ``nn.Module``, outputs ``[n]``, ``[n, 1]`` or ``[n, k]``; it is left as it is. Its dtype is that of the training.
         X: ``[n, ...]``. y: ``[n]`` classes ``0 .. k-1``, or -1 and +1 for one output.
-        epochs: passes at most. lr: learning rate, or ``alpha(0)``, of plain SGD.
-        optimizer: instead of SGD, a function of the parameters: ``lambda p: torch.optim.Adam(p, lr=1e-3)``. Those of
+        epochs: passes at most. lr: learning rate, or ``alpha(0)``, of plain SGD; default 0.1.
+        optimizer: instead of SGD and lr, a function of the parameters: ``lambda p: torch.optim.Adam(p, lr=1e-3)``. Those of
             :mod:`margin_lab.optim` get gradients of ``log L``, torch's own gradients of ``L`` (relative ones, if loss-based).
-        schedule: "constant", or "loss_based" with its factors ``up`` and ``down`` and its ``patience``
-            (:class:`margin_lab.optim.LossBasedLR`).
+        schedule: "constant", "loss_based", or ``margin_lab.runs.LossBased(up=, down=, patience=)`` for other factors.
         batch_size: samples a step; None: all of them.
         loss: "cross_entropy", "exponential", "logistic", or "naive": torch's cross-entropy, which underflows.
+        reduction: "mean" or "sum": over a batch's samples in a step, over all samples in what is recorded and in thresholds.
         X_test, y_test: held-out data, for ``test_accuracy``.
         seed: of the order of the data (the start is the model's).
         snapshots: powers of ten, such as ``(-10, -300)``: the network at the first epoch with a loss below each is kept.
@@ -77,12 +78,14 @@ def train_network(
         device: where to compute ("auto": CUDA if there is one); default where the model is.
         checkpoint: file to continue from, if it exists, and to save to every ``checkpoint_seconds`` and at the end. On the CPU,
             with as many threads, a run that was killed and resumed gives the numbers of one that was not, to the last bit.
+            Dropout's draws depend on the seed alone, also where several threads train.
 
     Returns:
         A :class:`Training`; ``run.model()`` is the network.
 
     Raises:
-        ValueError: bad data, labels out of range, unknown names, a checkpoint of another run.
+        ValueError: bad data, labels out of range, unknown names, ``lr`` beside ``optimizer``, a checkpoint of another run
+            (the message names what differs).
         DivergedError: a loss or gradient that is not finite; under the loss-based schedule only where the start has it.
 
     Example:
@@ -93,57 +96,75 @@ def train_network(
         >>> run.snapshots[-1].epoch < 120, float(run.accuracy[-1])
         (True, 1.0)
     """
-    choice(schedule, "schedule", SCHEDULES)
-    positive(lr, "lr")
+    rule_maker = get_schedule(schedule)
     integer(epochs, "epochs")
+    _check_numbers(until_log10, snapshots, loss_dtype)
     nonnegative(checkpoint_seconds, "checkpoint_seconds")
-    template, model = model, copy.deepcopy(model)
+    template, model = private_copy(model), private_copy(model)
     model = model.to(compute_device(device, next(model.parameters()).device))
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("no parameter of the model requires a gradient, so there is nothing to train")
-    objective = Objective(loss, loss_dtype)
+    objective = Objective(loss, loss_dtype, reduction)
     X, y = _data(X, y, model)
-    y = objective.check(all_outputs(model, X), y)
+    outputs = all_outputs(model, X)
+    y = objective.check(outputs, y)
+    if (X_test is None) != (y_test is None):
+        raise ValueError("X_test and y_test belong together: give both, or neither")
     test = None if X_test is None else _data(X_test, y_test, model)
     if test is not None:
         sample_margins(all_outputs(model, test[0]), test[1])
         test = (test[0], test[1].to(y.dtype))
-    made = optimizer(parameters) if optimizer else torch.optim.SGD(parameters, lr=lr)
+    made = make_optimizer(optimizer, lr, parameters)
     batch = len(X) if batch_size is None else min(len(X), integer(batch_size, "batch_size", least=1))
-    rule = LossBasedLR(made, up, down, patience) if schedule == "loss_based" else None
     settings = {
         "model": type(model).__name__,
         "bias": model.bias if isinstance(model, Network) else None,
         "parameters": sum(p.numel() for p in parameters),
         "dtype": str(parameters[0].dtype).removeprefix("torch."),
         "loss": loss,
+        "reduction": reduction,
         "n": len(X),
         "batch_size": batch,
         "optimizer": type(made).__name__,
         "lr": float(made.param_groups[0]["lr"]),
-        "schedule": schedule,
-        **({"up": up, "down": down, "patience": patience} if rule else {}),
+        "schedule": rule_maker.name,
+        **asdict(rule_maker),
         "seed": integer(seed, "seed"),
     }
-    session = Session(model, made, rule, objective, X, y, batch, seed)
     recorder = TrainingRecorder(model, snapshots)
-    stop = -math.inf if until_log10 is None else until_log10 * math.log(10)
-    # The global generator, of which dropout draws, is seeded inside and left outside as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        file = _File(checkpoint, checkpoint_seconds, settings, made, session, recorder)
-        status = _loop(session, recorder, test, epochs, stop, file)
+    description = {
+        **{name: str(value) for name, value in settings.items()},
+        "loss_dtype": str(loss_dtype),
+        "snapshots": str(recorder.powers),
+        **describe_model(model),
+        **describe_optimizer(made),
+        **{name: describe(part) for name, part in zip(("X", "y"), (X, y), strict=True)},
+        **{
+            name: describe(part)
+            for name, part in zip(("X_test", "y_test"), test or (None, None), strict=True)
+        },
+        "the start": digest(*model.parameters(), *model.buffers()),
+    }
+    degree = degree_or_none(model, X)
+    session = Session(model, made, rule_maker.rule(made, model), objective, X, y, batch, seed)
+    clock = Clock()
+    parts: dict[str, Stateful] = {"session": session, "recorder": recorder}
+    file = Checkpoint(checkpoint, checkpoint_seconds, description, outputs[:_OUTPUTS], parts, clock)
+    file.resume()
+    stop = -math.inf if until_log10 is None else log_of(until_log10)
+    status = _loop(session, recorder, test, epochs, stop, file)
     return Training(
         settings=settings,
         status=status,
         columns={name: np.array(values) for name, values in recorder.rows.items()},
         layer_norms={name: np.array(values) for name, values in recorder.layers.items()},
-        degree=_degree(model, X),
+        degree=confirmed_degree(degree, model, X),
         layer_degrees=model.layer_degrees if isinstance(model, Network) else {},
-        seconds=file.seconds(),
+        seconds=clock.seconds(),
         snapshots=recorder.snapshots,
         theta=flat_parameters(model).cpu(),
+        buffers=on_cpu(copy_buffers(model)),
         template=template,
     )
 
@@ -154,7 +175,7 @@ def _loop(
     test: tuple[Tensor, Tensor] | None,
     epochs: int,
     stop: float,
-    file: _File,
+    file: Checkpoint,
 ) -> str:
     """Train until the last epoch or a loss below ``exp(stop)``; return how it ended."""
 
@@ -179,78 +200,36 @@ def _loop(
         if status is not None:
             break
         file.save_if_due()
-        bar.set_postfix_str(f"loss 1e{session.log_loss / math.log(10):.1f}", refresh=False)
+        bar.set_postfix_str(f"loss 1e{log10_of(session.log_loss):.1f}", refresh=False)
     file.save()
     record()
     return status or "finished"
 
 
-class _File:
-    """The checkpoint of a run, and its clock. Without a path it only measures time."""
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str] | None,
-        every: float,
-        settings: dict[str, Any],
-        optimizer: torch.optim.Optimizer,
-        session: Session,
-        recorder: TrainingRecorder,
-    ):
-        self.path, self.every, self.session, self.recorder = path, every, session, recorder
-        self.before, self.began = 0.0, time.monotonic()
-        self.saved = self.began
-        if path is None:
-            return
-        defaults = sorted((k, str(v)) for k, v in optimizer.defaults.items())
-        start = [*session.model.state_dict().values(), session.X, session.y]
-        self.fingerprint = digest(json.dumps([settings, defaults, recorder.powers]), *start)
-        content = load_checkpoint(path, self.fingerprint)
-        if content is not None:
-            session.load_state_dict(content["session"])
-            recorder.load_state_dict(content["recorder"])
-            self.before = content["seconds"]
-
-    def seconds(self) -> float:
-        return self.before + time.monotonic() - self.began
-
-    def save_if_due(self) -> None:
-        if time.monotonic() - self.saved >= self.every:
-            self.save()
-
-    def save(self) -> None:
-        if self.path is None:
-            return
-        content = {
-            "fingerprint": self.fingerprint,
-            "session": self.session.state_dict(),
-            "recorder": self.recorder.state_dict(),
-            "seconds": self.seconds(),
-        }
-        save_checkpoint(self.path, content)
-        self.saved = time.monotonic()
-
-
 def _data(X: Any, y: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Inputs in the model's dtype, labels as they are, both where the model is."""
-    like = next(model.parameters())
-    inputs = finite(as_tensor(X, "X"), "X").to(like)
-    labels = plain_tensor(y, "y").to(like.device)
-    if labels.ndim != 1 or len(labels) == 0 or len(inputs) != len(labels):
+    """One dataset, taken as full-batch runs take it: inputs in the model's dtype, labels of any integer type."""
+    inputs, labels = network_data(X, y, model, next(model.parameters()).device)
+    if len(labels) != 1 or inputs.ndim < 2:
         raise ValueError(
-            f"X {tuple(inputs.shape)} and y {tuple(labels.shape)} do not match; y needs shape [n] and X [n, ...], n >= 1"
+            f"X {tuple(inputs.shape)} and y {tuple(labels.shape)} do not match: train_network takes one dataset, y [n] and "
+            "X [n, ...]"
         )
-    return inputs, labels
+    return inputs[0], labels[0]
+
+
+def _check_numbers(until_log10: Any, snapshots: Any, loss_dtype: Any) -> None:
+    """Thresholds are finite numbers, and the loss is computed in floating point."""
+    powers = [*snapshots, *([] if until_log10 is None else [until_log10])]
+    bad = [p for p in powers if not isinstance(p, (int, float, np.number)) or not math.isfinite(p)]
+    if bad:
+        raise ValueError(
+            f"snapshots and until_log10 are powers of ten, finite numbers such as -10, got {bad[0]!r}"
+        )
+    if not isinstance(loss_dtype, torch.dtype) or not loss_dtype.is_floating_point:
+        raise ValueError(
+            f"loss_dtype must be a floating-point dtype such as torch.float64, got {loss_dtype!r}"
+        )
 
 
 def _accuracy(model: nn.Module, X: Tensor, y: Tensor) -> float:
     return float((sample_margins(all_outputs(model, X).double(), y) > 0).double().mean())
-
-
-def _degree(model: nn.Module, X: Tensor) -> float | None:
-    if isinstance(model, Network):
-        return model.degree
-    try:
-        return homogeneity_degree(model, X[:100])
-    except ValueError:
-        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from margin_lab.optim.dual import DualState, dual_update
 from margin_lab.optim.normalized import normalized_update
 from margin_lab.optim.prgd import PRGDState, ball_norm, prgd_update
-from margin_lab.runs.method import Problem, shared
+from margin_lab.runs.method import Problem
 
 
 def gd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Any) -> Tensor:
@@ -21,14 +21,26 @@ def gd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: A
     return w - h["lr"] * torch.exp(log_loss)[:, None] * grad
 
 
-def ngd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Any) -> Tensor:
+@dataclass
+class Form:
+    """Which rows are normalised by their loss ``[B, 1]``, the others by their gradient; None where all rows are by the loss."""
+
+    by_loss: Tensor | None
+
+    @classmethod
+    def start(cls, w: Tensor, problem: Problem, h: Mapping[str, Any]) -> Form:
+        by_loss = [form == "loss" for form in h["form"]]
+        return cls(None if all(by_loss) else torch.tensor(by_loss, device=w.device)[:, None])
+
+
+def ngd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Form) -> Tensor:
     """Normalised descent, loss- or gradient-normalised row by row."""
-    forms = set(h["form"])
-    if len(forms) == 1:
-        return normalized_update(w, grad, h["lr"], forms.pop())
-    by_loss = torch.tensor([form == "loss" for form in h["form"]], device=w.device)[:, None]
+    if state.by_loss is None:
+        return w - h["lr"] * grad
     return torch.where(
-        by_loss, normalized_update(w, grad, h["lr"], "loss"), normalized_update(w, grad, h["lr"], "gradient")
+        state.by_loss,
+        normalized_update(w, grad, h["lr"], "loss"),
+        normalized_update(w, grad, h["lr"], "gradient"),
     )
 
 
@@ -49,9 +61,10 @@ def momentum(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], st
     return w - h["lr"] * state.velocity
 
 
-def nacson(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Iterator[int]) -> Tensor:
+def nacson(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: dict[str, int]) -> Tensor:
     """Gradient-normalised descent with step ``lr / sqrt(t + 1)`` (Nacson et al. 2019)."""
-    return normalized_update(w, grad, h["lr"] / math.sqrt(next(state) + 1), "gradient")
+    state["t"] = state.get("t", 0) + 1
+    return normalized_update(w, grad, h["lr"] / math.sqrt(state["t"]), "gradient")
 
 
 @dataclass
@@ -74,13 +87,12 @@ def dual(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state:
 
 def prgd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: PRGDState) -> Tensor:
     """Progressive rescaling, each row on its own schedule."""
-    # all rows of a sweep share the norm
     norm = ball_norm(h["norm"][0])
     return prgd_update(w, grad, h["lr"], state, h["radii"], h["period"], norm, h["decay"])
 
 
 def start_prgd(w: Tensor, problem: Problem, h: Mapping[str, Any]) -> PRGDState:
     """At the start of the first cycle; the blocks of a linear model are one."""
-    split = shared(h, "blocks") == "tensors" and problem.shapes
+    split = h["blocks"][0] == "tensors" and problem.shapes
     sizes = [shape.numel() for shape in problem.shapes.values()] if split else None
     return PRGDState.start(w, ball_norm(h["norm"][0]), sizes)

@@ -11,7 +11,7 @@ from torch import Tensor
 from margin_lab.optim.adam import AdamState, adam_update
 from margin_lab.optim.muon import MuonState, muon_update
 from margin_lab.optim.shampoo import ShampooState, shampoo_update
-from margin_lab.runs.method import Problem, shared
+from margin_lab.runs.method import Problem
 
 
 def adam(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: AdamState) -> Tensor:
@@ -32,7 +32,7 @@ def muon(
 ) -> Tensor:
     """Muon on every matrix of a network."""
     mean, shapes = state
-    nesterov, polar = shared(h, "nesterov"), shared(h, "polar")
+    nesterov, polar = h["nesterov"][0], h["polar"][0]
     return muon_update(w, grad, log_loss, h["lr"], mean, shapes, h["momentum"], nesterov, polar)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from margin_lab.norms import Norm
 from margin_lab.optim.steepest import averaged, own_norm, steepest_update
-from margin_lab.runs.method import Problem, shared
+from margin_lab.runs.method import Problem
 
 
 @dataclass
@@ -30,13 +30,13 @@ class Steepest:
         cls, w: Tensor, problem: Problem, h: Mapping[str, Any], norm: str | float | Norm | None = None
     ) -> Steepest:
         """``norm`` is fixed by the method, or else one of its options."""
-        given = shared(h, "norm") if norm is None else norm
+        given = h["norm"][0] if norm is None else norm
         # a linear model's w is a vector, of one layer
         shapes = problem.shapes or {"w": w.shape[1:]}
         weight = h["average"] if bool((h["average"] > 0).any()) else None
         return cls(
-            own_norm(given, shapes, shared(h, "polar")),
-            shared(h, "rule"),
+            own_norm(given, shapes, h["polar"][0] if "polar" in h else "exact"),
+            h["rule"][0],
             _caps(h["max_length"], w),
             _caps(h["max_fall"], w),
             weight,

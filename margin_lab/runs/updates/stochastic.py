@@ -8,16 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from margin_lab.checks import nonnegative
 from margin_lab.losses import log_loss_of_margins, loss_weights
 from margin_lab.runs.method import Problem
-
-
-def below_one(value: Any) -> None:
-    """Raise ValueError unless ``value`` is a momentum: 0 <= value < 1."""
-    nonnegative(value, "momentum")
-    if value >= 1:
-        raise ValueError(f"momentum must be below 1, got {value!r}; at 1 and above the velocity never decays")
 
 
 class MiniBatches:
@@ -29,7 +21,7 @@ class MiniBatches:
 
     def __init__(self, problem: Problem, h: Mapping[str, Any], w: Tensor):
         n = problem.Z.shape[1]
-        self.Z, self.loss = problem.Z, problem.loss
+        self.Z, self.loss, self.reduction = problem.Z, problem.loss, problem.reduction
         keys = [(seed, min(size, n)) for seed, size in zip(h["seed"], h["batch_size"], strict=True)]
         groups = list(dict.fromkeys(keys))
         self.streams = [_batches(n, *key) for key in groups]
@@ -44,7 +36,7 @@ class MiniBatches:
         return cls(problem, h, w)
 
     def gradient(self, w: Tensor) -> Tensor:
-        """Gradient ``[B, d]`` of the next batch's mean loss, or of its log where ``normalized``."""
+        """Gradient ``[B, d]`` of the next batch's loss (mean or sum), or of its log where ``normalized``."""
         # a short batch is filled up with -1, and the margins there set to infinity: no loss, no weight
         index = torch.full((len(self.streams), self.longest), -1)
         for row, stream in zip(index, self.streams, strict=True):
@@ -54,8 +46,10 @@ class MiniBatches:
         Z = self.Z[self.dataset, index]
         q = (Z @ w[:, :, None])[:, :, 0].masked_fill(index < 0, torch.inf)
         grad = -(loss_weights(q, self.loss)[:, None, :] @ Z)[:, 0]
-        mean = log_loss_of_margins(q, self.loss).exp() / (index >= 0).sum(-1)
-        return torch.where(self.normalized, grad, mean[:, None] * grad)
+        loss = log_loss_of_margins(q, self.loss, "sum").exp()
+        if self.reduction == "mean":
+            loss = loss / (index >= 0).sum(-1)
+        return torch.where(self.normalized, grad, loss[:, None] * grad)
 
 
 def sgd(w: Tensor, grad: None, log_loss: None, h: Mapping[str, Any], state: MiniBatches) -> Tensor:

@@ -13,6 +13,7 @@ from torch import nn
 
 from margin_lab.checks import DivergedError, as_tensor, choice, finite, signed_data
 from margin_lab.losses import MARGIN_LOSSES, log_loss_of_margins, loss_weights
+from margin_lab.results import Result
 from margin_lab.theory.constraints import HomogeneousModel
 
 # exp overflows just above.
@@ -22,13 +23,25 @@ _LARGEST_LOG = 700.0
 LogLossAndGrad = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
-@dataclass(frozen=True)
-class Flow:
+@dataclass(frozen=True, eq=False, repr=False)
+class Flow(Result):
     """A trajectory of gradient flow: ``log_t [T]``, ``w [T, d]``, ``log_loss [T]``."""
 
     log_t: np.ndarray
     w: np.ndarray
     log_loss: np.ndarray
+
+    _x, _y = "log_t", "log_loss"
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Records: log_t, log_loss, and norm, the l2 length of w."""
+        return {"log_t": self.log_t, "log_loss": self.log_loss, "norm": np.linalg.norm(self.w, axis=1)}
+
+    def _title(self) -> str:
+        return (
+            f"Flow({len(self.log_t)} records of {self.w.shape[1]} parameters, log t from {self.log_t[0]:.4g} to "
+            f"{self.log_t[-1]:.4g}: log loss {self.log_loss[-1]:.6g})"
+        )
 
 
 def log_time_flow(
@@ -115,7 +128,7 @@ def network_flow(
     y: Any,
     log_t: Sequence[float] | np.ndarray,
     theta0: Any = None,
-    loss: str = "exponential",
+    loss: str | None = None,
     rtol: float = 1e-11,
 ) -> Flow:
     """Gradient flow of a homogeneous network on the **summed** loss, in log-time; ``flow.w`` is ``theta [T, P]``.
@@ -126,7 +139,7 @@ def network_flow(
     Args:
         model: homogeneous ``nn.Module``; it is left as it is. X: ``[n, ...]``. y: ``[n]``, -1 or +1, or class indices.
         log_t: increasing times ``log t`` to record. theta0: ``[P]`` start, default the model's parameters.
-        loss: "exponential", "logistic" or "cross_entropy". rtol: relative tolerance of the integrator.
+        loss: "exponential" (default for one output), "logistic" or "cross_entropy". rtol: relative tolerance of the integrator.
 
     Raises:
         ValueError: bad data, a model that is not homogeneous. DivergedError: as :func:`log_time_flow`.

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from margin_lab.checks import DivergedError, integer, positive
+from margin_lab.results import Result
 
 
-@dataclass(frozen=True)
-class HatPath:
+@dataclass(frozen=True, eq=False, repr=False)
+class HatPath(Result):
     """A path of the direction, with the angle for a clock; arrays ``[T]``.
 
     Attributes:
@@ -38,6 +39,18 @@ class HatPath:
     log_log_rho: np.ndarray
     log_deficit: np.ndarray
     direction: np.ndarray
+
+    _x, _y = "turns", "log_deficit"
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Records: turns, S, log_log_rho, log_deficit, margin."""
+        return {name: getattr(self, name) for name in ("turns", "S", "log_log_rho", "log_deficit", "margin")}
+
+    def _title(self) -> str:
+        return (
+            f"HatPath({len(self.turns)} records, {self.turns[-1]:.4g} turns, log log rho {self.log_log_rho[-1]:.6g}, "
+            f"log deficit {self.log_deficit[-1]:.6g})"
+        )
 
     @property
     def margin(self) -> np.ndarray:

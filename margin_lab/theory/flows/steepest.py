@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from margin_lab.checks import DivergedError, integer, positive
 from margin_lab.norms import Norm, norm_gradient
+from margin_lab.results import Result
 from margin_lab.theory.constraints import HomogeneousModel
 
 MEASURED = ("l1", "l2", "linf")
 
 
-@dataclass(frozen=True)
-class SteepestFlow:
+@dataclass(frozen=True, eq=False, repr=False)
+class SteepestFlow(Result):
     """A trajectory of steepest flow, with what Theorem 3.1 and Proposition B.6 speak of; arrays ``[T]`` over recorded steps.
 
     Attributes:
@@ -32,8 +33,8 @@ class SteepestFlow:
         alignment: ``beta = <theta, -grad L> / (||theta|| ||grad L||_*)`` in the own norm.
         falls: ``{name: largest fall of log smoothed in one step}`` over **all** steps with ``L < 1``, recorded or not; 0 where it
             never fell. fall_share: ``{name: share of those steps in which it fell}``.
-        problem: the network and data, for functions of :mod:`margin_lab.theory.flows.monotonicity` and
-            :mod:`margin_lab.theory.kkt.conditions`.
+        problem: the network and data, for functions of :func:`smoothed_growth` and
+            :mod:`margin_lab.theory.kkt`; None where the flow was read from a file.
     """
 
     norm: str
@@ -50,6 +51,24 @@ class SteepestFlow:
     falls: dict[str, float]
     fall_share: dict[str, float]
     problem: HomogeneousModel
+
+    _x, _y, _left_out = "step", "log_loss", ("problem",)
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Records: step, log_loss, q_min, lhs, bound, alignment; norm, margin, smoothed and growth in every measured norm."""
+        columns = {"step": self.steps, "log_loss": self.log_loss, "q_min": self.q_min}
+        columns |= {"lhs": self.lhs, "bound": self.bound, "alignment": self.alignment}
+        for name in self.norms:
+            columns |= {f"norm_{name}": self.norms[name], f"margin_{name}": self.margin(name)}
+            columns |= {f"smoothed_{name}": self.smoothed(name), f"growth_{name}": self.growth[name]}
+        return columns
+
+    def _title(self) -> str:
+        return (
+            f"SteepestFlow(norm={self.norm!r}, {int(self.steps[-1])} steps, {len(self.steps)} records of "
+            f"{self.theta.shape[1]} parameters: log loss {self.log_loss[-1]:.6g}, margin {self.margin()[-1]:.6g}, "
+            f"largest fall of the smoothed margin {self.falls[self.norm]:.3g})"
+        )
 
     def smoothed(self, norm: str | None = None) -> np.ndarray:
         """``log(1/L) / ||theta||^degree`` in a measured norm, default the own one; NaN where ``L >= 1``."""
@@ -115,7 +134,7 @@ def steepest_flow(
     positive(max_length, "max_length")
     positive(max_fall, "max_fall")
     integer(record_every, "record_every", least=1)
-    problem = HomogeneousModel(model, X, y)
+    problem = HomogeneousModel(model, X, y, "exponential")
     own = problem.norm(norm)
     norms = {n.name: n for n in (own, *_vector_norms(problem, measured))}
     theta = problem.theta if theta0 is None else problem.checked(theta0)

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from margin_lab.checks import choice, nonnegative
 from margin_lab.hard_margins import HardMargin, hard_margin
 from margin_lab.norms import Norm, norm_gradient
+from margin_lab.results import Result
+from margin_lab.results.base import as_numpy
 from margin_lab.theory.constraints import HomogeneousModel
 
 MULTIPLIERS = ("proof", "svm", "nnls")
@@ -25,8 +27,8 @@ MULTIPLIERS = ("proof", "svm", "nnls")
 _NORMS = {"svm": ("l1", "l2", "linf"), "nnls": ("l2",)}
 
 
-@dataclass(frozen=True)
-class KKT:
+@dataclass(frozen=True, eq=False, repr=False)
+class KKT(Result):
     """How nearly ``theta~`` satisfies the KKT conditions with the multipliers ``lambda >= 0``.
 
     Attributes:
@@ -60,7 +62,13 @@ class KKT:
     gap: float
     alignment: float
 
-    def __repr__(self) -> str:
+    _x, _y, _points = "slack", "multiplier", True
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a constraint: sample, slack, multiplier."""
+        return {"sample": self.samples, "slack": self.slacks, "multiplier": self.multipliers}
+
+    def _title(self) -> str:
         epsilon = "" if self.epsilon is None else f"epsilon={self.epsilon:.2e}, "
         return (
             f"KKT(norm={self.norm!r}, {epsilon}bregman={self.bregman:.2e}, delta={self.delta:.2e}, "
@@ -73,7 +81,7 @@ def residuals(
     X: Any = None,
     y: Any = None,
     norm: str | float | Norm = "l2",
-    loss: str = "exponential",
+    loss: str | None = None,
     multipliers: str = "proof",
     max_slack: float = 0.1,
     theta: Any = None,
@@ -96,7 +104,8 @@ def residuals(
         model: homogeneous ``nn.Module`` (then X ``[n, ...]`` and y ``[n]`` are its data), or a :class:`HomogeneousModel` made
             of them, which saves checks in a loop.
         norm: of all trained parameters; "spectral" where there is one trained matrix, "modular", or a norm of one's own.
-        loss: "exponential", "logistic" or "cross_entropy" (summed), whose gradient the proof's multipliers weigh by.
+        loss: "exponential" (default for one output), "logistic" or "cross_entropy" (summed), whose gradient weighs the proof's
+            multipliers.
         multipliers: "proof", "svm" or "nnls". max_slack: for "nnls"; inf for no limit.
         theta: ``[P]``, default the model's parameters.
 
@@ -183,8 +192,8 @@ def _nnls(h: Tensor, scaled: Tensor, slacks: Tensor, max_slack: float) -> Tensor
     return lam
 
 
-@dataclass(frozen=True)
-class KernelCheck:
+@dataclass(frozen=True, eq=False, repr=False)
+class KernelCheck(Result):
     """A network beside the hard-margin SVM on its own gradient features ``grad q_k(theta_hat)``.
 
     Attributes:
@@ -201,6 +210,19 @@ class KernelCheck:
     features: np.ndarray
     margins: np.ndarray
     samples: np.ndarray
+
+    _x, _y, _points, _parts = "margin", "dual", True, (HardMargin,)
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a constraint: sample, margin (of the network's direction), dual (weight in the SVM's solution)."""
+        return {"sample": self.samples, "margin": self.margins, "dual": as_numpy(self.solution.dual)}
+
+    def _title(self) -> str:
+        return (
+            f"KernelCheck({len(self.features)} features of {self.features.shape[1]} parameters, "
+            f"1 - cosine={1 - self.cosine:.2e}, share={self.share:.6g}, margin={self.solution.margin:.6g}, "
+            f"gap={self.solution.gap:.1e})"
+        )
 
     def support(self, max_slack: float = 0.01) -> np.ndarray:
         """Constraints that are active for the network: with a relative slack of at most ``max_slack``."""
@@ -220,7 +242,7 @@ def kernel_support_vectors(
 
     Source: Lyu & Li 2020, Corollary 4.5.
     """
-    problem = model if isinstance(model, HomogeneousModel) else HomogeneousModel(model, X, y)
+    problem = model if isinstance(model, HomogeneousModel) else HomogeneousModel(model, X, y, "exponential")
     at = problem.theta if theta is None else problem.checked(theta)
     problem.fitted(problem.descent(at))
     unit = at / torch.linalg.vector_norm(at)

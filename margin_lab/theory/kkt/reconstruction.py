@@ -9,6 +9,7 @@ many G belong to one theta, and the condition says less.
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from margin_lab.checks import as_tensor, finite, integer, positive
+from margin_lab.checks import as_tensor, finite, integer, needs, positive
 from margin_lab.models import MLP, flat_parameters, parameter_shapes, unflatten
 from margin_lab.norms import Norm, on_flat
+from margin_lab.results import Result
+
+_FILTERS = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Reconstruction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reconstruction(Result):
     """Candidates for training data, one set for each of B networks; arrays, without B where one network was given.
 
     Attributes:
@@ -35,6 +39,24 @@ class Reconstruction:
     labels: np.ndarray
     multipliers: np.ndarray
     misalignment: np.ndarray
+
+    _x, _y, _group, _points = "candidate", "multiplier", "network", True
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a candidate of a network: network, candidate, label, multiplier."""
+        weights = np.atleast_2d(self.multipliers)
+        networks, count = weights.shape
+        return {
+            "network": np.repeat(np.arange(networks), count),
+            "candidate": np.tile(np.arange(count), networks),
+            "label": np.tile(self.labels, networks),
+            "multiplier": weights.ravel(),
+        }
+
+    def _title(self) -> str:
+        networks, count = np.atleast_2d(self.multipliers).shape
+        worst = float(np.max(self.misalignment))
+        return f"Reconstruction({count} candidates for each of {networks} networks, misalignment at most {worst:.2e})"
 
 
 def misalignment(
@@ -48,7 +70,7 @@ def misalignment(
     """``1 - <theta, G> / (||theta|| ||G||_*)`` with ``G = sum_i lambda_i y_i grad f(x_i; theta)``: 0 where theta is stationary.
 
     With the best common scale of the multipliers, ``1 - (1 - misalignment)^2`` is the Fenchel-Young gap ``bregman`` of
-    :mod:`margin_lab.theory.kkt.conditions`, relative to ``1/2 ||theta||^2``: the scale is left out here, and with it ``q_min``.
+    :mod:`margin_lab.theory.kkt`, relative to ``1/2 ||theta||^2``: the scale is left out here, and with it ``q_min``.
 
     Args:
         model: homogeneous :class:`margin_lab.models.MLP` with one output; parameters that require no gradient are constants.
@@ -159,9 +181,8 @@ def neuron_components(W: Any, a: Any, per_class: int, seed: int = 0) -> np.ndarr
 
     Source: Hyvarinen and Oja 2000 (FastICA). Its use on neurons is this project's.
     """
-    from sklearn.decomposition import FastICA
-    from sklearn.exceptions import ConvergenceWarning
-
+    FastICA = needs("sklearn.decomposition", "scikit-learn", "neuron_components()").FastICA
+    ConvergenceWarning = needs("sklearn.exceptions", "scikit-learn", "neuron_components()").ConvergenceWarning
     W, a = np.asarray(W, dtype=float), np.asarray(a, dtype=float)
     k = integer(per_class, "per_class", least=1)
     fewest = min(int((a < 0).sum()), int((a > 0).sum()), W.shape[1])
@@ -170,7 +191,8 @@ def neuron_components(W: Any, a: Any, per_class: int, seed: int = 0) -> np.ndarr
     found = []
     for sign in (-1.0, 1.0):
         ica = FastICA(k, fun="logcosh", whiten="unit-variance", random_state=seed, max_iter=500)
-        with warnings.catch_warnings():
+        # one at a time: the filters belong to the process, and two threads would put back each other's
+        with _FILTERS, warnings.catch_warnings():
             # candidates are judged by what they are worth, not by how the iteration ended
             warnings.simplefilter("ignore", ConvergenceWarning)
             ica.fit(W[np.sign(a) == sign])

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.checks import choice, positive, signed_data
+from margin_lab.checks import choice, norm_name, positive, signed_data
 from margin_lab.hard_margins import hard_margin
+from margin_lab.results import Result
+from margin_lab.results.base import as_numpy
 from margin_lab.theory.lexicographic.faces import Face, LastFace
+from margin_lab.theory.lexicographic.levels import DUST
 from margin_lab.theory.lexicographic.newton import graded_minimum
-from margin_lab.theory.lexicographic.ruler import DUAL, DUST, NORMS, ORDER, lexicographic_margin
+from margin_lab.theory.lexicographic.ruler import DUAL, NORMS, ORDER, lexicographic_margin
 
 
-@dataclass(frozen=True, repr=False)
-class LinearPath:
+@dataclass(frozen=True, eq=False, repr=False)
+class LinearPath(Result):
     """The constrained path ``argmin_{||w|| <= rho} sum_i exp(-<z_i, w>)`` at R radii.
 
     Attributes:
@@ -53,7 +56,15 @@ class LinearPath:
             raise ValueError("extrapolation needs two radii or more, got 1")
         return (self.w[-1] - self.w[-2]) / (self.rho[-1] - self.rho[-2])
 
-    def __repr__(self) -> str:
+    _x, _y = "rho", "log_loss"
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a radius: rho, log_loss, margin (the smallest, of w / rho), log_multiplier, gap, settled."""
+        columns = {"rho": self.rho, "log_loss": self.log_loss, "margin": self.margins.min(-1) / self.rho}
+        columns |= {"log_multiplier": self.log_multiplier, "gap": self.gap, "settled": self.settled}
+        return {name: as_numpy(values) for name, values in columns.items()}
+
+    def _title(self) -> str:
         return (
             f"LinearPath(norm={self.norm!r}, {len(self.rho)} radii from {self.rho[0]:g} to {self.rho[-1]:g}, "
             f"gap={self.gap.max():.1e}, settled={int(np.sum(self.settled))})"
@@ -70,7 +81,7 @@ def radii(rho: Any) -> np.ndarray:
     return values
 
 
-def constrained_path(X: Any, y: Any, rho: float | Sequence[float], norm: str = "l2") -> LinearPath:
+def constrained_path(X: Any, y: Any, rho: float | Sequence[float], norm: str | float = "l2") -> LinearPath:
     """Return the constrained path of a linear model under the summed exponential loss.
 
     A homotopy: each radius starts from the one before. l2: Newton's method on the sphere. l1 and linf: Newton's method on a
@@ -94,6 +105,7 @@ def constrained_path(X: Any, y: Any, rho: float | Sequence[float], norm: str = "
         >>> float(path.limit()[0].round(9)) == 13 / 32
         True
     """
+    norm = str(norm_name(norm))
     choice(norm, "norm", NORMS)
     at = radii(rho)
     Z = signed_data(X, y)[0].double().cpu().numpy()

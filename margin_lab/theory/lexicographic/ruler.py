@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from margin_lab.checks import choice, positive, signed_data
+from margin_lab.checks import choice, norm_name, positive, signed_data
 from margin_lab.hard_margins import NotSeparableError, hard_margin
-from margin_lab.hard_margins.linear_program import highs
+from margin_lab.hard_margins.solution import EPS
+from margin_lab.results import Result
+from margin_lab.results.base import as_numpy
+from margin_lab.theory.lexicographic.exact_levels import exact_levels, too_large
+from margin_lab.theory.lexicographic.levels import LevelSearch
 
 ORDER = {"l1": 1.0, "l2": 2.0, "linf": np.inf}
 DUAL = {"l1": np.inf, "l2": 2.0, "linf": 1.0}
 NORMS = tuple(ORDER)
-# Multipliers, and distances from a bound, below this (relative to the largest) are zero.
-DUST = 1e-9
+# Gaps of at most this many rounding errors of their two products are all that float64 can say.
+FLOOR = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Level:
     """One level of a lexicographic solution and the proof that it cannot be raised.
 
@@ -36,8 +40,8 @@ class Level:
     weights: Any
 
 
-@dataclass(frozen=True, repr=False)
-class LexicographicMargin:
+@dataclass(frozen=True, eq=False, repr=False)
+class LexicographicMargin(Result):
     """A lexicographic max-margin direction.
 
     Attributes:
@@ -48,6 +52,8 @@ class LexicographicMargin:
         unique: whether w was proved to be the only solution.
         gap: the largest ``(upper_bound - margin) / levels[0].margin`` over the levels.
         norm: "l1", "l2" or "linf".
+        status: "certified" (gap <= tol) or "rounding floor" (the weights, rounded to float64, prove no more).
+        method: "highs", or "exact" where floats could not settle a level.
     """
 
     w: Any
@@ -56,18 +62,31 @@ class LexicographicMargin:
     unique: bool
     gap: float
     norm: str
+    status: str = "certified"
+    method: str = "highs"
 
     @property
     def sorted_margins(self) -> Any:
         """``margins`` in increasing order ``[n]``: what "lexicographic" compares."""
         return np.sort(self.margins)
 
-    def __repr__(self) -> str:
+    _x, _y, _points, _parts = "sample", "margin", True, (Level,)
+
+    def table(self) -> dict[str, np.ndarray]:
+        """One row a sample: sample, margin, and level (0 for the first; -1 where w was unique before its level came)."""
+        level = np.full(len(self.margins), -1)
+        for k, found in enumerate(self.levels):
+            level[as_numpy(found.samples)] = k
+        return {"sample": np.arange(len(level)), "margin": as_numpy(self.margins), "level": level}
+
+    def _title(self) -> str:
         values = ", ".join(f"{level.margin:.6g}" for level in self.levels)
         return f"LexicographicMargin(norm={self.norm!r}, levels=[{values}], unique={self.unique}, gap={self.gap:.1e})"
 
 
-def lexicographic_margin(X: Any, y: Any, norm: str = "linf", tol: float = 1e-10) -> LexicographicMargin:
+def lexicographic_margin(
+    X: Any, y: Any, norm: str | float = "linf", tol: float = 1e-10
+) -> LexicographicMargin:
     """Return the lexicographic max-margin direction of a linear model.
 
     Among the unit ``w`` whose smallest margin is largest, those whose second smallest is largest, and so on. For a linear model
@@ -82,7 +101,10 @@ def lexicographic_margin(X: Any, y: Any, norm: str = "linf", tol: float = 1e-10)
 
     Once the equations of F and the face of the ball leave one w, the rest follows. In l2 the first level already does.
 
-    What is below 1e-9 of the largest entry or multiplier counts as 0: a tie that is broken by less is a tie here.
+    What is below 1e-9 of the largest multiplier, or of the terms whose sum it is, counts as 0: a tie that is broken by less is a
+    tie here. What float64 finds is checked against its own arrays: every sample's margin, every gap finite and not negative
+    beyond rounding. Where that fails, the levels are computed once more in exact arithmetic, if the data is small enough (300
+    samples of 20 features take seconds); there ties are exact.
 
     Args:
         X: ``[n, d]`` array or tensor. y: ``[n]``, -1 or +1. norm: "l1", "l2" or "linf". tol: below this gap a solution counts
@@ -93,7 +115,7 @@ def lexicographic_margin(X: Any, y: Any, norm: str = "linf", tol: float = 1e-10)
 
     Raises:
         NotSeparableError: no direction has a positive margin.
-        ValueError: bad data, unknown norm, ``tol <= 0``; a linear program that fails to reach ``tol``.
+        ValueError: bad data, unknown norm, ``tol <= 0``; levels that cannot be certified to ``tol``, nor to rounding.
 
     Example:
         >>> import numpy as np
@@ -105,157 +127,93 @@ def lexicographic_margin(X: Any, y: Any, norm: str = "linf", tol: float = 1e-10)
     Source: the definition is Nacson et al. (2019); lexicographic maximin by linear programs is the classical computation of the
     nucleolus (Kopelowitz 1967). The certificate is weak duality.
     """
+    norm = str(norm_name(norm))
     choice(norm, "norm", NORMS)
     positive(tol, "tol")
     Z = signed_data(X, y)[0].double().cpu().numpy()
-    scale = float(np.linalg.norm(Z, DUAL[norm], axis=1).max()) or 1.0
+    # a power of two, so that nothing is rounded
+    scale = 2.0 ** np.frexp(np.linalg.norm(Z, DUAL[norm], axis=1).max())[1]
     first = hard_margin(Z / scale, np.ones(len(Z)), norm)  # raises where nothing separates
     if norm == "l2":
         return _strictly_convex(Z, first, scale)
-    search = _Search(Z / scale, norm, first)
-    while search.open.any() and not search.unique():
-        search.next_level()
-    solution = search.finish(Z, scale)
-    if solution.gap > tol:
-        raise ValueError(
-            f"the levels could be certified to {solution.gap:.1e} only, tol = {tol:.1e}; scale rows and columns to similar sizes"
-        )
-    return solution
+    try:
+        with np.errstate(all="ignore"):  # what overflows is refused below
+            search = LevelSearch(Z / scale, norm, first)
+            search.run()
+            found = _Found(search.solution(), search.sets, search.weights, search.unique(), "highs")
+            return _checked(Z, norm, tol, found)
+    except (ArithmeticError, np.linalg.LinAlgError) as error:
+        if too_large(len(Z), Z.shape[1], norm):
+            raise ValueError(
+                f"{error}, and the data {list(Z.shape)} is too large for exact arithmetic; scale rows and columns to similar "
+                "sizes, or choose a larger tol"
+            ) from None
+    exact = exact_levels(Z, norm)
+    if exact.values[0] <= 0:
+        raise NotSeparableError(exact.weights[0], float(exact.values[0]), norm)
+    try:
+        return _checked(Z, norm, tol, _Found(exact.w, exact.sets, exact.weights, exact.unique, "exact"))
+    except ArithmeticError as error:
+        raise ValueError(f"{error} in float64; scale rows and columns to similar sizes") from None
 
 
 def _strictly_convex(Z: np.ndarray, first: Any, scale: float) -> LexicographicMargin:
     """l2: the ball is strictly convex, so that the first level leaves one point."""
     upper = first.upper_bound * scale
-    level = Level(first.margin * scale, first.support, upper, first.dual)
     margins = Z @ first.w
-    gap = max(upper - margins.min(), 0.0) / float(margins.min())
-    return LexicographicMargin(first.w, margins, (level,), True, gap, "l2")
-
-
-class _Search:
-    """The sequence of linear programs, and what is known of all solutions so far."""
-
-    def __init__(self, Z: np.ndarray, norm: str, first: Any):
-        self.Z, self.norm = Z, norm
-        n, d = Z.shape
-        self.open = np.ones(n, bool)  # samples beyond the levels so far
-        self.values = np.zeros(n)
-        self.sets: list[np.ndarray] = []
-        self.weights: list[np.ndarray] = []
-        # Columns that may still move on the face of the ball, and the signs that Hoelder's equality gives the others (linf) or
-        # these (l1).
-        self.moving, self.signs = np.ones(d, bool), np.zeros(d)
-        self.w = first.w
-        self._close(first.margin, first.dual)
-
-    def next_level(self) -> None:
-        """Solve one linear program and close the samples that its multipliers show to be tight."""
-        Z, F, R = self.Z, ~self.open, self.open
-        d = Z.shape[1]
-        rows = np.vstack([Z[F], Z[R]])
-        t_column = np.append(np.zeros(F.sum()), np.ones(R.sum()))[:, None]
-        right = np.append(-self.values[F], np.zeros(R.sum()))
-        if self.norm == "l1":
-            A = np.vstack([np.hstack([-rows, rows, t_column]), np.append(np.ones(2 * d), 0.0)])
-            right = np.append(right, 1.0)
-            low, high = np.append(np.zeros(2 * d), -np.inf), np.full(2 * d + 1, np.inf)
-        else:
-            A = np.hstack([-rows, t_column])
-            low, high = np.append(-np.ones(d), -np.inf), np.append(np.ones(d), np.inf)
-        cost = np.append(np.zeros(A.shape[1] - 1), -1.0)
-        out = highs(cost, low, high, A_ub=A, b_ub=right)
-        if out is None:
-            raise ValueError("HiGHS found no optimum of a level; scale rows and columns to similar sizes")
-        x, multipliers = out.x, np.maximum(-out.ineqlin.marginals[: len(rows)], 0)
-        self.w = x[:d] - x[d : 2 * d] if self.norm == "l1" else x[:d]
-        p = np.zeros(len(Z))
-        p[F], p[R] = multipliers[: F.sum()], multipliers[F.sum() :]
-        self._close(float(x[-1]), p / p[R].sum())
-
-    def _close(self, t: float, p: np.ndarray) -> None:
-        tight = self.open & (p > DUST * p[self.open].max())
-        self.sets.append(np.flatnonzero(tight))
-        self.weights.append(p)
-        self.values[tight] = t
-        self.open = self.open & ~tight
-        g = p @ self.Z
-        top = np.abs(g).max()
-        if (
-            self.norm == "l1"
-        ):  # equality in <g, w> <= max|g_j| ||w||_1: only columns with the largest |g_j|, with its sign
-            self.moving &= np.abs(g) > (1 - DUST) * top
-            self.signs = np.where(self.moving, np.sign(g), 0.0)
-        else:  # equality in <g, w> <= sum |g_j|: w_j = sign(g_j) wherever g_j is not 0
-            fixed = np.abs(g) > DUST * top
-            self.signs = np.where(self.moving & fixed, np.sign(g), self.signs)
-            self.moving &= ~fixed
-
-    def _equations(self) -> np.ndarray:
-        """What holds for every solution left, on the moving columns: rows of the closed samples, in l1 the face."""
-        M = self.Z[~self.open][:, self.moving]
-        return np.vstack([M, self.signs[self.moving]]) if self.norm == "l1" else M
-
-    def unique(self) -> bool:
-        """Whether one w is left: its moving columns are determined."""
-        count = int(self.moving.sum())
-        return count == 0 or np.linalg.matrix_rank(self._equations()) == count
-
-    def finish(self, Z: np.ndarray, scale: float) -> LexicographicMargin:
-        """Solve the equations of all levels to the last digits; evaluate the bounds from the data itself."""
-        unique = self.unique()
-        w = self._polished()
-        margins = Z @ w
-        values, levels, gap = np.zeros(len(Z)), [], 0.0
-        closed = np.zeros(len(Z), bool)
-        for samples, p in zip(self.sets, self.weights, strict=True):
-            p = self._polished_weights(p, closed, samples)
-            t = float(margins[samples].min())
-            # rounding may put two samples of one level a unit in the last place apart: the bound is for the smaller value
-            upper = float(np.linalg.norm(p @ Z, DUAL[self.norm]) - p[closed] @ values[closed])
-            values[samples], closed[samples] = t, True
-            levels.append(Level(t, samples, max(upper, t), p))
-            gap = max(gap, (upper - t) / levels[0].margin)
-        return LexicographicMargin(w, margins, tuple(levels), unique, gap, self.norm)
-
-    def _polished(self) -> np.ndarray:
-        T = self.moving & (np.abs(self.w) > DUST if self.norm == "l1" else np.abs(self.w) < 1 - DUST)
-        w = np.where(T, self.w, 0.0 if self.norm == "l1" else np.sign(self.w))
-        S, K = np.concatenate(self.sets), len(self.sets)
-        level = np.repeat(np.arange(K), [len(s) for s in self.sets])
-        M = np.hstack([self.Z[S][:, T], -np.eye(K)[level]])
-        right = -self.Z[S][:, ~T] @ w[~T]
-        if self.norm == "l1":
-            M = np.vstack([M, np.append(np.sign(w[T]), np.zeros(K))])
-            right = np.append(right, 1.0)
-        x = np.append(w[T], [self.values[s[0]] for s in self.sets])
-        for _ in range(2):
-            x += np.linalg.lstsq(M, right - M @ x, rcond=None)[0]
-        w[T] = x[: T.sum()]
-        norm = float(np.linalg.norm(w, ORDER[self.norm]))
-        polished: np.ndarray = w / norm
-        return polished
-
-    def _polished_weights(self, p: np.ndarray, closed: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        """The multipliers of one level, corrected so that Hoelder's inequality is an equality on the moving columns."""
-        S = p > DUST * p.max()
-        g = p @ self.Z
-        if self.norm == "l1":
-            J = np.abs(g) > (1 - DUST) * np.abs(g).max()
-            s, top = np.sign(g[J]), np.abs(g).max()
-        else:
-            J = np.abs(g) < DUST * np.abs(g).max()
-            s, top = np.zeros(J.sum()), 0.0
-        M = np.vstack(
-            [np.hstack([self.Z[S][:, J].T, -s[:, None]]), np.append((S & ~closed)[S].astype(float), 0.0)]
+    if not (np.isfinite(first.gap) and margins.min() > 0):
+        raise ValueError(
+            f"the first level is undecided: its gap is {first.gap:.1e}; scale rows and columns to similar sizes"
         )
-        right = np.append(np.zeros(J.sum()), 1.0)
-        x = np.append(p[S], top)
-        for _ in range(2):
-            x += np.linalg.lstsq(M, right - M @ x, rcond=None)[0]
-        out = np.zeros_like(p)
-        out[S] = np.maximum(x[:-1], 0)
-        out /= out[~closed].sum()
-        return out
+    level = Level(first.margin * scale, first.support, upper, first.dual)
+    gap = max(upper - margins.min(), 0.0) / float(margins.min())
+    return LexicographicMargin(first.w, margins, (level,), True, gap, "l2", first.status, first.method)
+
+
+class _Found(NamedTuple):
+    """What a search claims."""
+
+    w: np.ndarray
+    sets: list[np.ndarray]
+    weights: list[np.ndarray]
+    unique: bool
+    method: str
+
+
+def _checked(Z: np.ndarray, norm: str, tol: float, found: _Found) -> LexicographicMargin:
+    """Evaluate every claim from the data itself; ``ArithmeticError`` where one does not hold."""
+    w = found.w
+    margins, rounding = Z @ w, EPS * (np.abs(Z) @ np.abs(w))
+    base = float(margins[found.sets[0]].min())
+    if not (
+        np.isfinite(margins).all() and base > 0 and np.isclose(np.linalg.norm(w, ORDER[norm]), 1, rtol=1e-12)
+    ):
+        raise ArithmeticError("no unit w with positive margins was found")
+    values, levels, gap, certified = np.zeros(len(Z)), [], 0.0, True
+    closed = np.zeros(len(Z), bool)
+    for samples, p in zip(found.sets, found.weights, strict=True):
+        t = float(margins[samples].min())
+        slack = tol * base + FLOOR * rounding
+        upper = float(np.linalg.norm(p @ Z, DUAL[norm]) - p[closed] @ values[closed])
+        error = EPS * float(np.linalg.norm(p @ np.abs(Z), DUAL[norm]) + p[closed] @ values[closed])
+        error += float(rounding[samples].max())
+        excess = upper - t
+        true = (
+            (margins[samples] <= t + slack[samples]).all()
+            and (margins[~closed] >= t - slack[~closed]).all()  # the samples in no level, too
+            and (margins[closed] >= values[closed] - slack[closed]).all()
+        )
+        if not true or not -FLOOR * error <= excess <= max(tol * base, FLOOR * error):
+            raise ArithmeticError(
+                f"the levels could be certified to {excess / base:.1e} only, tol = {tol:.1e}"
+            )
+        certified &= excess <= tol * base
+        values[samples], closed[samples] = t, True
+        # rounding may put two samples of one level a unit in the last place apart: the bound is for the smaller value
+        levels.append(Level(t, samples, max(upper, t), p))
+        gap = max(gap, excess / base)
+    status = "certified" if certified else "rounding floor"
+    return LexicographicMargin(w, margins, tuple(levels), found.unique, gap, norm, status, found.method)
 
 
 __all__ = ["Level", "LexicographicMargin", "NotSeparableError", "lexicographic_margin"]

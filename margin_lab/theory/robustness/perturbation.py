@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import as_tensor, choice, integer, positive
-from margin_lab.models.homogeneity import evaluating
 from margin_lab.theory.robustness.attack import Attack, Problem
 from margin_lab.theory.robustness.boundary import descend, starting_points
 from margin_lab.theory.robustness.carlini_wagner import carlini_wagner
@@ -37,7 +36,7 @@ def smallest_perturbation(
     Where the network is linear, "boundary" is exact.
 
     Args:
-        model: any ``nn.Module``, outputs ``[n]``, ``[n, 1]`` or ``[n, k]``; evaluated in eval mode, in its own dtype.
+        model: any ``nn.Module``, outputs ``[n]``, ``[n, 1]`` or ``[n, k]``; a copy is evaluated, in eval mode.
         X: ``[n, ...]`` in the box. y: ``[n]``, -1 or +1 for one output, class indices for k.
         method: "boundary" (descent along the decision boundary from several starts), "carlini_wagner", or "both": the first,
             started from the second's result as well.
@@ -71,7 +70,8 @@ def smallest_perturbation(
     integer(searches, "searches", least=1)
     positive(lr, "lr")
     positive(constant, "constant")
-    with evaluating(model):
+    # whatever mode the caller is in: the attack needs slopes
+    with torch.inference_mode(False), torch.enable_grad():
         problem = Problem(model, X, y, box)
         if method == "boundary":
             return problem.attack(*descend(problem, *starting_points(problem, starts), count))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from margin_lab.book.widgets.framework import front_end
 from margin_lab.book.widgets.framework.pack import Frame, pack
 from margin_lab.book.widgets.framework.panels import Panel
+from margin_lab.checks import needs
 
 
 class Recomputable(Protocol):
@@ -28,10 +29,10 @@ class Recomputable(Protocol):
 @cache
 def _widget_class() -> Any:
     # Imported and defined here: `import margin_lab` must not pay for ipywidgets.
-    import anywidget
+    base: Any = needs("anywidget", "anywidget", "a live widget").AnyWidget
     import traitlets
 
-    class LiveFigure(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
+    class LiveFigure(base):
         """Browser -> kernel: ``request``. Kernel -> browser: ``answer`` and ``data``, in one message."""
 
         _esm = front_end.live_module()

@@ -55,7 +55,7 @@ class Series:
     Args:
         name: key in what ``compute`` returns for the panel.
         label: in the legend; no entry, if empty.
-        color: ``"#rrggbb"`` (from ``margin_lab.book.palette``), or ``INK`` / ``MUTED``.
+        color: ``"#rrggbb"`` (from ``margin_lab.palette``), or ``INK`` / ``MUTED``.
         mark: ``"line"``, ``"points"``, ``"arrow"``, ``"area"``, or ``"value"``, which is not drawn: its last y
             stands in the legend. NaN breaks a line.
         dash: lengths of dashes and gaps; solid, if empty.

@@ -10,7 +10,8 @@ function create(tag, attributes = {}, ...children) {
 }
 
 // JupyterLab takes the arrow keys unless this stands on the input itself (not on a parent).
-const KEEP_KEYS = { "data-lm-suppress-shortcuts": "true" };
+// After Back, a browser would put the controls where they were and leave the picture: autocomplete off.
+const KEEP_KEYS = { "data-lm-suppress-shortcuts": "true", autocomplete: "off" };
 
 const tidy = (value) => Number(value.toPrecision(12)); // 1.2000000000000002 -> 1.2
 const showNumber = (value) => String(tidy(value)).replace("e-", "e−");
@@ -76,7 +77,7 @@ function makeSlider(spec, live, onChange) {
   box.addEventListener("change", commit);
   // Enter: JupyterLab keeps the browser from calling it a change. Arrows: the browser would add 1, far too much on a
   // log scale; they take the slider's step.
-  const keys = { Enter: commit, ArrowUp: () => nudge(1), ArrowDown: () => nudge(-1) };
+  const keys = { Enter: commit, Escape: () => set(value), ArrowUp: () => nudge(1), ArrowDown: () => nudge(-1) };
   box.addEventListener("keydown", (event) => {
     if (!keys[event.key]) return;
     event.preventDefault();
