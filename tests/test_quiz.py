@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from margin_lab.book.quiz import Question, Quiz
+from margin_lab.book.quiz import NumberQuestion, Question, Quiz
 
 GOOD = {"ask": "Dual of $\\ell_1$?", "right": {"ℓ∞": "Yes."}, "wrong": {"ℓ2": "No, `a < b`.", "ℓ1": "No."}}
 
@@ -39,3 +39,21 @@ def test_bad_questions_are_refused(change, message):
 def test_empty_quiz_is_refused():
     with pytest.raises(ValueError, match="at least one question"):
         Quiz()
+
+
+def test_number_question_holds_answer_tolerance_and_both_feedbacks():
+    page = Quiz(
+        NumberQuestion("Margin $g$?", right=-0.2, tol=0.05, why="By `a < b`.", hint="Divide.")
+    )._repr_html_()
+    assert r"Margin \(g\)?" in page
+    assert 'data-right="-0.2" data-tol="0.010000000000000002"' in page
+    assert page.count("By <code>a &lt; b</code>.") == 2  # to a right answer, and to who gives up
+    assert "Divide." in page
+    assert "Type a number and check it." in page
+    assert 'data-tol="0.01"' in NumberQuestion("0?", right=0.0, why="Zero.").html()  # absolute at zero
+
+
+@pytest.mark.parametrize("change", [{"right": float("nan")}, {"tol": 0.0}, {"why": " "}])
+def test_bad_number_questions_are_refused(change):
+    with pytest.raises(ValueError, match="must be finite and tol above 0|has no explanation"):
+        NumberQuestion(**{"ask": "?", "right": 1.0, "why": "So it is.", **change})
