@@ -102,15 +102,20 @@ def test_number_question_answers_offline_by_mouse_and_keyboard(chromium, tmp_pat
     first, second = page.locator("[data-question]").all()
     status = page.get_by_role("status")
 
+    first.get_by_text("Hint").click()  # is no answer
+    first.get_by_text("Hint").click()
+    assert status.inner_text() == "Type a number and check it."
     first.get_by_role("button").click()
     assert first.get_by_text("Type a number.").is_visible()
     first.get_by_role("textbox").fill("0,7")
     first.get_by_role("button").click()
-    assert first.get_by_text("Too large. Divide.").is_visible()
+    assert first.get_by_text("Too large.").is_visible()
+    assert first.get_by_text("Divide.").is_visible()
+    assert not first.get_by_text("One of two.").is_visible()
     assert status.inner_text() == "0 of 1 right at the first try, 1 to go."
     first.get_by_role("textbox").fill("1/2")
     page.keyboard.press("Enter")
-    assert first.locator("[data-says=right]").is_visible()
+    assert first.get_by_text("One of two.").is_visible()
     assert not first.get_by_text("Too large.").is_visible()
     second.get_by_role("textbox").fill("1e-1")
     page.keyboard.press("Enter")

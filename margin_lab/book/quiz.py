@@ -27,10 +27,12 @@ if (chosen.tagName === 'BUTTON') {
   const right = Number(question.dataset.right);
   const off = given - right;
   verdict = !typed || Number.isNaN(given) ? 'none' : Math.abs(off) <= Number(question.dataset.tol) ? 'right' : 'wrong';
-  for (const says of question.querySelectorAll('[data-says]')) says.hidden = says.dataset.says !== verdict;
-  question.querySelector('[data-off]').textContent = off > 0 ? 'Too large.' : 'Too small.';
-  if (verdict === 'none') return;
+  const says = {right: '✓ Right.', wrong: off > 0 ? '✗ Too large.' : '✗ Too small.', none: 'Type a number.'};
+  question.querySelector('[data-says]').textContent = says[verdict];
+  if (verdict === 'right') question.querySelector('[data-answer]').open = true;
+  if (verdict === 'wrong') question.querySelector('[data-hint]')?.setAttribute('open', '');
 }
+if (!['right', 'wrong'].includes(verdict)) return;
 question.dataset.first ??= verdict;
 const tried = questions.filter(q => q.dataset.first).length;
 const right = questions.filter(q => q.dataset.first === 'right').length;
@@ -114,16 +116,16 @@ class NumberQuestion:
     def html(self) -> str:
         """Return the question as a fieldset with a field, a button and the answer folded below."""
         why, tol = inline_html(self.why), self.tol * (abs(self.right) or 1.0)
-        # a form, so that Enter in the field presses the button
+        hint = f"<details data-hint><summary>Hint</summary><p>{inline_html(self.hint)}</p></details>"
+        # A form, so that Enter in the field presses the button. What gives the answer away is folded and not `hidden`, an
+        # attribute that JupyterLab strips from notebooks that are not trusted.
         return (
             f'<fieldset data-question data-right="{self.right!r}" data-tol="{tol!r}">'
             f'<legend style="font-size: 1rem">{inline_html(self.ask)}</legend>'
             '<form onsubmit="return false"><input type="text" inputmode="decimal" autocomplete="off" size="12" '
-            'aria-label="Your answer"> <button type="submit">Check</button></form><div aria-live="polite">'
-            f'<p data-says="right" hidden>✓ {why}</p>'
-            f'<p data-says="wrong" hidden>✗ <span data-off></span> {inline_html(self.hint)}</p>'
-            '<p data-says="none" hidden>Type a number.</p></div>'
-            f'<details data-answer="wrong"><summary>Show the answer</summary><p>{self.right:.6g}. {why}</p></details></fieldset>'
+            'aria-label="Your answer"> <button type="submit">Check</button></form><p aria-live="polite" data-says></p>'
+            f"{hint if self.hint else ''}"
+            f'<details data-answer="wrong"><summary>Answer</summary><p>{self.right:.6g}. {why}</p></details></fieldset>'
         )
 
 
