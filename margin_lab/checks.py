@@ -72,7 +72,8 @@ def _numbers(a: np.ndarray, name: str) -> np.ndarray:
         text = next((v for v in a.flat if isinstance(v, (str, bytes))), None)
         if text is not None:
             raise ValueError(
-                f"it holds {str(text)!r}, which is text; encode text as numbers, classes by np.unique({name}, return_inverse=True)[1]"
+                f"it holds {str(text)!r}, which is text; encode text as numbers, classes by "
+                f"np.unique({name}, return_inverse=True)[1]"
             )
     if a.dtype.kind == "O":
         odd = next((v for v in a.flat if not isinstance(v, (Number, Decimal, np.bool_))), None)
