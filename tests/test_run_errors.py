@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from linear_runs import data
 
 import margin_lab as ml
+from margin_lab.runs.progress import progress
 
 X1, Y1 = data(0)
 NAN = X1.copy()
@@ -102,3 +104,16 @@ def test_errors_of_one_function_only() -> None:
         ValueError, match=r"X \(2, 12, 4\) and y \(12,\) do not match; y needs shape \(2, 12\)"
     ):
         ml.sweep_linear(np.stack([X1, X1]), Y1, "ngd", 9)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_moves_on_a_terminal_and_never_in_a_log(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("margin_lab.runs.progress._DELAY_SECONDS", 0.0)
+    monkeypatch.delenv("MARGIN_LAB_STATIC", raising=False)
+    assert sum(progress(range(5), "counting")) == 10
+    assert ("counting" in stream.getvalue()) == terminal
