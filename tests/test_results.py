@@ -18,6 +18,7 @@ from training_runs import train
 import margin_lab as ml
 from margin_lab.palette import color_of
 from margin_lab.results import Batch, Result
+from margin_lab.results.text import brief
 from margin_lab.runs import NetworkRun, NetworkSweep, Run, Sweep, Training
 
 DATA = ml.datasets.gaussian(12, 3)
@@ -287,3 +288,9 @@ def test_a_plot_of_its_own_is_a_pyplot_figure(results: dict[str, Any]) -> None:
     ax = results["sweep"].plot("log_loss", linewidth=3)
     assert plt.fignum_exists(ax.figure.number) and ax.lines[0].get_linewidth() == 3
     plt.close(ax.figure)
+
+
+def test_integers_show_as_numbers_not_as_types():
+    assert brief(np.int64(3)) == "3"
+    assert brief(np.bool_(True)) == "True"
+    assert brief(np.float32(0.5)) == "0.5"

@@ -16,7 +16,9 @@ _ENDS, _COLUMNS = 3, 8
 
 def brief(value: Any, length: int = 40) -> str:
     """A value in few characters: numbers with six digits, arrays by their shape, functions by their name."""
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, np.generic):
+        value = value.item()  # 3, not np.int64(3)
+    if isinstance(value, float):
         return f"{value:.6g}"
     if hasattr(value, "shape") and len(value.shape):
         return f"array {tuple(value.shape)}"
