@@ -42,6 +42,7 @@ class InteractiveFigure:
         panels: what the reader sees.
         compute: list of settings ``{control: value}`` -> for each, ``{panel: {series: (x, y)}}``.
         alt: description of the picture for readers who do not see it.
+        tries: ``{label: {control: value}}``: buttons that set some of the controls to a setting worth seeing.
 
     Raises:
         ValueError: no controls or panels, names used twice, a grid of more than ``MAX_GRID`` settings, or whatever
@@ -72,12 +73,21 @@ class InteractiveFigure:
         panels: Sequence[Panel],
         compute: Compute,
         alt: str = "",
+        tries: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.name, self.title = name, title
+        self.tries = {label: dict(setting) for label, setting in (tries or {}).items()}
         self.controls, self.panels, self.compute = tuple(controls), tuple(panels), compute
         self.default: Setting = {c.name: c.parse(c.default) for c in self.controls}
         _check_names("control", [c.name for c in self.controls])
         _check_names("panel", [p.name for p in self.panels])
+        by_name = {c.name: c for c in self.controls}
+        for label, setting in self.tries.items():
+            for control, value in setting.items():
+                if control not in by_name or value not in by_name[control].values:
+                    raise ValueError(
+                        f"the button {label!r} of widget {name!r} sets {control} to {value!r}, which no control of it can have"
+                    )
         size = math.prod(len(c.values) for c in self.controls)
         if size > MAX_GRID:
             raise ValueError(
@@ -119,6 +129,7 @@ class InteractiveFigure:
             "title": self.title,
             "controls": [c.spec() for c in self.controls],
             "panels": [p.spec() for p in self.panels],
+            "tries": [{"label": label, "setting": setting} for label, setting in self.tries.items()],
         }
 
     def fallback_html(self) -> str:

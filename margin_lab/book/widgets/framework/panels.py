@@ -115,7 +115,8 @@ class Panel:
         rules: reference lines.
         aspect: height over width.
         equal: one unit is as long on x as on y (linear axes).
-        beside_controls: place it next to the controls instead of below them; for one small panel.
+        beside_controls: place it next to the controls instead of below them.
+        empty: what it says where a setting leaves nothing to draw.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Panel:
     aspect: float = 0.8
     equal: bool = False
     beside_controls: bool = False
+    empty: str = "Nothing to draw at this setting."
 
     def spec(self) -> dict[str, Any]:
         """What the front end needs to know."""
@@ -140,4 +142,5 @@ class Panel:
             "aspect": self.aspect,
             "equal": self.equal,
             "beside_controls": self.beside_controls,
+            "empty": self.empty,
         }

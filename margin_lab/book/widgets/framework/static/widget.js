@@ -4,20 +4,57 @@
 function mountWidget(root, spec, source) {
   const ask = (note) => {
     pending = note;
+    moved = true;
     root.dataset.state = "busy";
-    source.ask(Object.fromEntries(controls.map((c) => [c.name, c.get()])));
+    source.ask(current());
   };
-  let pending = "";
+  let pending = "", moved = false, last = null, pinned = null, free = false;
+  const key = source.live ? null : addressKey(root, spec.name);
   const controls = spec.controls.map((c) => makeControl(c, source.live, ask));
+  const current = () => Object.fromEntries(controls.map((c) => [c.name, c.get()]));
+  const apply = (setting) => controls.forEach((c) => { if (c.name in setting) c.set(setting[c.name]); });
   const panels = spec.panels.map((p) => makePanel(p));
   linkPanels(panels);
+  const extents = makeExtents(spec, source);
+  const prediction = makePrediction(spec, (name) => panels.find((p) => p.spec.name === name).heights(), redraw);
+  const reading = makeReading();
   const status = create("span", { class: "ml-status", role: "status" });
   const error = create("div", { class: "ml-error", role: "alert" });
-  const reset = create("button", { type: "button", class: "ml-reset", ...KEEP_KEYS }, "Reset");
-  reset.addEventListener("click", () => {
-    controls.forEach((c, i) => c.set(spec.controls[i].default));
+  const tool = (text, act, extra = {}) => {
+    const button = create("button", { type: "button", class: "ml-tool", ...KEEP_KEYS, ...extra }, text);
+    button.addEventListener("click", () => act(button));
+    return button;
+  };
+  const reset = tool("Reset", () => {
+    apply(Object.fromEntries(spec.controls.map((c) => [c.name, c.default])));
     ask("");
-  });
+  }, { class: "ml-tool ml-reset" });
+  const pin = tool("Pin", (button) => {
+    pinned = pinned ? null : last.frame;
+    button.setAttribute("aria-pressed", String(Boolean(pinned)));
+    button.textContent = pinned ? "Unpin" : "Pin";
+    redraw();
+  }, { "aria-pressed": "false", title: "Keep these curves, pale, beside the next ones" });
+  const axes = tool("Free axes", (button) => {
+    free = !free;
+    button.setAttribute("aria-pressed", String(free));
+    redraw();
+  }, { "aria-pressed": "false", title: "Fit the axes to what is shown, instead of to all settings" });
+  const csv = tool("CSV", () => download(`${spec.name}.csv`, "text/csv", csvOf(spec, last.setting, last.frame, readingOf(spec, last.frame))), { title: "These numbers as a file" });
+  const svg = tool("SVG", () => download(`${spec.name}.svg`, "image/svg+xml", svgOf(root, spec)), { title: "This picture as a file" });
+  const tries = spec.tries.map(({ label, setting }) => tool(label, () => {
+    apply(setting);
+    ask("");
+  }, { class: "ml-tool ml-try" }));
+
+  function redraw() {
+    if (!last) return;
+    const far = free ? null : extents(last.setting, last.frame);
+    spec.panels.forEach((p, i) => panels[i].draw(last.frame[p.name], {
+      extent: far?.[p.name] ?? null, ghost: pinned?.[p.name] ?? null,
+      hidden: prediction.hides(p.name), guess: prediction.guess(p.name),
+    }));
+  }
 
   function show({ setting, frame, error: problem, milliseconds, mine }) {
     if (!mine && setting) controls.forEach((c) => c.set(setting[c.name]));
@@ -27,10 +64,14 @@ function mountWidget(root, spec, source) {
       status.textContent = "not computed";
       return;
     }
-    spec.panels.forEach((p, i) => panels[i].draw(frame[p.name]));
+    last = { setting, frame };
+    redraw(); // the scales that a prediction needs
+    prediction.update(frame);
     root.marginLab = { setting, frame };
     root.dataset.state = "ready";
     status.textContent = source.live ? `live · computed in ${Math.max(1, Math.round(milliseconds))} ms` : pending || "precomputed; any value in a live notebook";
+    reading.say(readingOf(spec, frame));
+    if (moved && key) settingToAddress(key, setting);
   }
 
   function guarded(answer) {
@@ -55,10 +96,14 @@ function mountWidget(root, spec, source) {
     create("div", { class: "ml-title" }, spec.title),
     create("div", { class: "ml-top" },
       create("div", { class: "ml-controls" }, ...controls.map((c) => c.element),
-        create("div", { class: "ml-actions" }, reset, status), error),
+        ...(tries.length ? [create("div", { class: "ml-tries", role: "group", "aria-label": "Things to try" }, ...tries)] : []),
+        create("div", { class: "ml-actions" }, reset, pin, axes, prediction.button, csv, svg), prediction.element, status, error),
       ...beside),
-    create("div", { class: "ml-panels" }, ...below)));
-  source.start(guarded);
+    create("div", { class: "ml-panels" }, ...below), reading.element));
+  const wanted = key ? settingFromAddress(key) : null;
+  if (wanted) apply(Object.fromEntries(spec.controls.filter((c) => c.name in wanted).map((c) => [c.name, c.kind === "slider" ? Number(wanted[c.name]) : wanted[c.name]])));
+  source.start(guarded, wanted ? current() : null);
+  if (wanted) root.scrollIntoView({ block: "nearest" });
 }
 
 /** anywidget's entry (JupyterLab, Colab). */
