@@ -203,7 +203,7 @@ METHODS = {
     "certified, radius": iterative("certified", form="radius"),
     "certified, KL-proximal": iterative("certified", form="kl"),
     "certified (default)": iterative("certified"),
-    "hard_margin, NNLS": direct(ruler("nnls")),
+    "hard_margin, DAQP": direct(ruler("daqp")),
     "hard_margin, proximal": direct(ruler("proximal")),
     "LIBSVM (SVC)": direct(libsvm),
     "LIBLINEAR (LinearSVC)": direct(liblinear),

@@ -89,7 +89,7 @@ def clarabel(Z, norm):
 
 SOLVERS = {
     "margin_lab": ours("auto"),
-    "margin_lab, nnls": ours("nnls"),
+    "margin_lab, DAQP": ours("daqp"),
     "margin_lab, proximal": ours("proximal"),
     "SciPy nnls": scipy_nnls,
     "Clarabel": clarabel,

@@ -12,15 +12,20 @@ from typing import Any
 from margin_lab import datasets, losses, margins, models, norms, optim, results, runs
 from margin_lab.checks import DivergedError
 from margin_lab.hard_margins import (
+    EntropyDual,
     HardMargin,
     NotSeparableError,
+    SoftMargin,
     hard_margin,
     hard_margin_matrix,
     hard_margin_multiclass,
+    max_entropy_dual,
+    soft_margin,
 )
 from margin_lab.losses import log_loss
 from margin_lab.margins import layers as layer_margins
 from margin_lab.margins import normalized_margin, smoothed_margin
+from margin_lab.margins.tracking import track
 from margin_lab.models import homogeneity_degree
 from margin_lab.runs import (
     METHODS,
@@ -63,6 +68,7 @@ _LAZY = {
 __all__ = [
     "METHODS",
     "DivergedError",
+    "EntropyDual",
     "HardMargin",
     "Method",
     "NetworkRun",
@@ -70,6 +76,7 @@ __all__ = [
     "NotSeparableError",
     "Option",
     "Run",
+    "SoftMargin",
     "Sweep",
     "Training",
     "adam_theory",
@@ -90,6 +97,7 @@ __all__ = [
     "log_loss",
     "losses",
     "margins",
+    "max_entropy_dual",
     "models",
     "normalized_margin",
     "norms",
@@ -104,9 +112,11 @@ __all__ = [
     "run_network",
     "runs",
     "smoothed_margin",
+    "soft_margin",
     "sweep_linear",
     "sweep_network",
     "theory",
+    "track",
     "train_network",
     "widgets",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,42 +12,74 @@ import torch
 from torch import Tensor
 
 Restore = Callable[[Tensor], Any]
+_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
 
 def plain_tensor(a: Any, name: str) -> Tensor:
-    """Return ``a`` (array, tensor, nested list, Series, DataFrame) as a detached tensor of the same dtype."""
+    """Return ``a`` (array, tensor, frame, nested list) as a detached dense tensor of the same dtype.
+
+    Masked and sparse inputs are refused, with what to do: a mask would be lost, and a sparse array may not fit when dense.
+    Objects that are numbers become float64, unsigned integers int64, of which torch knows more; byte orders the machine's own.
+
+    Raises:
+        ValueError: what is no dense array of numbers.
+    """
     if isinstance(a, Tensor):
-        if a.layout != torch.strided:
-            raise ValueError(f"{name} is a sparse tensor; pass {name}.to_dense()")
-        return a.detach()
-    if hasattr(a, "toarray") and not isinstance(a, np.ndarray):  # SciPy's sparse matrices and arrays
-        raise ValueError(f"{name} is sparse ({type(a).__name__}); pass {name}.toarray()")
-    if np.ma.isMaskedArray(a):
+        return _dense(a, name)
+    if isinstance(a, (list, tuple)) and any(isinstance(v, (Tensor, np.ma.MaskedArray)) for v in _entries(a)):
+        try:
+            return torch.stack([plain_tensor(v, name) for v in a])
+        except RuntimeError as e:
+            raise ValueError(f"{name} must be an array or tensor of numbers: {e}") from None
+    if isinstance(a, np.ma.MaskedArray) and np.ma.is_masked(a):
         raise ValueError(
-            f"{name} is a masked array; drop the masked samples, or fill them: {name}.filled(...)"
+            f"{name} is a masked array with {np.ma.count_masked(a)} of {a.size} entries masked, which have no value; "
+            f"drop their rows, or fill them: {name}.filled(0.0)"
         )
+    if type(a).__module__.startswith("scipy.sparse") or hasattr(a, "toarray"):
+        raise ValueError(f"{name} is sparse; pass {name}.toarray() if it fits into memory")
     try:
         # A C-ordered copy: torch warns about read-only arrays, and refuses those that run backwards.
-        array = np.array(a, order="C")
-        if array.dtype == object:
-            array = _numbers(array, name)
-        if array.dtype.kind in "USM":
-            raise ValueError(f"got {array.dtype.name}; encode it as numbers")
-        if array.dtype == np.longdouble and array.dtype.itemsize > 8:
-            raise ValueError(f"{array.dtype} is longer than torch's floats; pass {name}.astype(float)")
-        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
-    except (TypeError, ValueError) as e:  # the second from rows of different lengths
+        return _dense(torch.from_numpy(_numbers(np.array(a, order="C"), name)), name)
+    except (TypeError, ValueError, RuntimeError) as e:  # the second from rows of different lengths
         raise ValueError(f"{name} must be an array or tensor of numbers: {e}") from None
 
 
-def _numbers(array: np.ndarray, name: str) -> np.ndarray:
-    """Numbers out of an array of objects: DataFrames whose columns have several types, nullable columns, lists with ints of any size."""
-    odd = next((x for x in array.flat if not isinstance(x, (bool, int, float, np.number, np.bool_))), None)
-    if odd is not None:
+def _dense(t: Tensor, name: str) -> Tensor:
+    if t.layout != torch.strided:
+        raise ValueError(f"{name} is sparse ({t.layout}); pass {name}.to_dense() if it fits into memory")
+    if t.is_nested or t.is_quantized or t.is_meta or type(t).__name__ == "MaskedTensor":
         raise ValueError(
-            f"it holds {odd!r} ({type(odd).__name__}); encode text as numbers, and drop or fill what is missing"
+            f"{name} must be a plain dense tensor, got {type(t).__name__} of {t.dtype} on {t.device}"
         )
-    return array.astype(np.float64)
+    return t.detach().to(torch.int64) if t.dtype in _UNSIGNED else t.detach()
+
+
+def _entries(a: list[Any] | tuple[Any, ...]) -> Iterator[Any]:
+    """What nested lists hold, as far as it is not a list itself."""
+    for v in a:
+        if isinstance(v, (list, tuple)):
+            yield from _entries(v)
+        else:
+            yield v
+
+
+def _numbers(a: np.ndarray, name: str) -> np.ndarray:
+    """The array in a dtype that torch has, without changing a value."""
+    if a.dtype.kind in "US" or (a.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in a.flat)):
+        raise ValueError(f"it holds text; for classes by name pass np.unique({name}, return_inverse=True)[1]")
+    if a.dtype.kind == "O":
+        return a.astype(np.float64)
+    if a.dtype.kind == "f" and a.dtype.itemsize > 8:
+        narrow = a.astype(np.float64)
+        if not np.array_equal(narrow.astype(a.dtype), a, equal_nan=True):
+            raise ValueError(f"{a.dtype} holds digits that float64 does not; pass {name}.astype(np.float64)")
+        return narrow
+    if a.dtype.kind == "u" and a.dtype.itemsize > 1:
+        if a.size and int(a.max()) > np.iinfo(np.int64).max:
+            raise ValueError(f"{a.dtype} above 2^63; pass {name}.astype(np.float64)")
+        return a.astype(np.int64)
+    return a.astype(a.dtype.newbyteorder("="), copy=False)
 
 
 def as_tensor(a: Any, name: str, *, device: torch.device | str | None = None) -> Tensor:
@@ -68,6 +100,8 @@ def restore_like(a: Any) -> Restore:
 
 def finite(t: Tensor, name: str, advice: str = "clean the data first") -> Tensor:
     """Raise ``ValueError`` where ``t`` holds NaN or infinities; say where the first one is, and what to do."""
+    if bool(torch.isfinite(t.sum())):  # one pass; a sum that overflows is looked at entry by entry
+        return t
     bad = ~torch.isfinite(t)
     if bad.any():
         first = tuple(bad.nonzero()[0].tolist())

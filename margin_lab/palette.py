@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-# Of a method that is not in the table: a reader's own.
-UNKNOWN = "#9A9A9A"
-
 COLORS = {
     "gd": "#6E6E6E",
     "momentum": "#6E6E6E",
@@ -29,6 +26,10 @@ COLORS = {
     "steepest": "#8466CC",  # in any other norm
     "adam": "#7F7A00",
 }
+
+# A method that is not of the table: a reader's own.
+OWN_COLOR = "#9A9A9A"
+OWN_DASH = (6, 2, 1, 2)
 
 # Methods that share a colour with their parent differ by the dash (on, off, in points).
 DASHES: dict[str, tuple[int, ...]] = {
@@ -60,7 +61,22 @@ LABELS = {
 }
 
 
+def color_of(method: str) -> str:
+    """The colour of a method, grey for a reader's own."""
+    return COLORS.get(method, OWN_COLOR)
+
+
+def dash_of(method: str) -> tuple[int, ...]:
+    """The dash of a method, () for a solid line."""
+    return DASHES.get(method, () if method in COLORS else OWN_DASH)
+
+
+def label_of(method: str) -> str:
+    """The name of a method in legends and tables: a reader's own is called as its function is."""
+    return LABELS.get(method, method)
+
+
 def line_style(method: str) -> dict[str, Any]:
-    """Keyword arguments of ``Axes.plot`` for a method: its colour, dash and label; grey and its own name where it is unknown."""
-    style: dict[str, Any] = {"color": COLORS.get(method, UNKNOWN), "label": LABELS.get(method, method)}
-    return {**style, "dashes": DASHES[method]} if method in DASHES else style
+    """Keyword arguments of ``Axes.plot`` for a method: its colour, dash and label; grey for a reader's own."""
+    style: dict[str, Any] = {"color": color_of(method), "label": label_of(method)}
+    return {**style, "dashes": dash_of(method)} if dash_of(method) else style

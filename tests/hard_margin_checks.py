@@ -9,7 +9,7 @@ from margin_lab.hard_margins import hard_margin
 
 NORMS = ("l1", "l2", "linf")
 DUAL = {"l1": "linf", "l2": "l2", "linf": "l1"}
-METHODS = (("l1", "highs"), ("l2", "nnls"), ("l2", "proximal"), ("linf", "highs"))
+METHODS = (("l1", "highs"), ("l2", "daqp"), ("l2", "proximal"), ("linf", "highs"))
 
 
 def norm_of(v, norm):

@@ -19,7 +19,9 @@ PAGES = sorted([*(ROOT / "book").glob("*.md"), *(ROOT / "book/appendix").rglob("
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.name)
 
 # Numbers in prose that are nobody's result: {file name: {number: why it may stand there}}.
-ALLOWED: dict[str, dict[str, str]] = {}
+ALLOWED: dict[str, dict[str, str]] = {
+    name: {"1e-300": "the title of a chapter"} for name in ("README.md", "intro.md")
+}
 
 
 def load(path: Path) -> dict[str, Any]:

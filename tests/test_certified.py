@@ -1,10 +1,13 @@
 """Certified runs: bounds that hold, gaps that close, words that are true."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 import margin_lab as ml
+from margin_lab.optim.certified import certified_search
 
 GAUSSIAN = {f"50x10 seed {s}": ml.datasets.gaussian(50, 10, s) for s in range(4)} | {
     "200x50": ml.datasets.gaussian(200, 50),
@@ -188,3 +191,33 @@ def test_refuses_what_it_does_not_use(options: dict, words: str) -> None:
     data = ml.datasets.dataset_1()
     with pytest.raises(ValueError, match=words):
         ml.run_linear(data.X, data.y, method="certified", steps=10, **options)
+
+
+def test_zero_to_rounding_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks not separable is said to be only where that is proved."""
+    Z = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
+    asked = []
+    monkeypatch.setattr("margin_lab.optim.certified.hard_margin", lambda *a: asked.append(a))
+    run = ml.run_linear(Z, np.ones(3), method="certified", steps=5000)
+    assert run.status == "rounding floor" and len(asked) == 1
+
+
+def test_claims_are_checked_before_they_are_returned() -> None:
+    """A bound that its own pair does not prove is replaced by what it does prove, and the status with it."""
+    data = ml.datasets.gaussian(50, 10)
+    search = certified_search(torch.tensor(data.Z), 1000)
+    lower, upper = search.lower, search.upper
+    search.lower, search.upper = 2 * lower, upper / 2
+    search.close()
+    assert search.lower == pytest.approx(lower) and search.upper == pytest.approx(upper)
+    search.q = search.q.flip(0)
+    assert search.close().status == "rounding floor" and search.upper > 1.01 * upper
+    search.q = torch.full_like(search.q, math.nan)
+    search.close()
+    assert search.gap == math.inf
+
+
+@pytest.mark.parametrize("norm", ["L2", 2, "L1", math.inf])
+def test_norms_under_other_names(norm: str | float) -> None:
+    data = ml.datasets.gaussian(30, 5)
+    assert certified_search(torch.tensor(data.Z), 3000, norm=norm, tol=1e-6).status == "certified"

@@ -42,10 +42,10 @@ def test_what_goes_in_comes_out(kind, norm):
     ("options", "message"),
     [
         ({"norm": "l3"}, r"norm must be one of 'l1', 'l2', 'linf', got 'l3'"),
-        ({"method": "svc"}, r"method for norm='l2' must be one of 'auto', 'nnls', 'proximal', got 'svc'"),
+        ({"method": "svc"}, r"method for norm='l2' must be one of 'auto', 'daqp', 'proximal', got 'svc'"),
         (
-            {"norm": "l1", "method": "nnls"},
-            r"method for norm='l1' must be one of 'auto', 'highs', got 'nnls'",
+            {"norm": "l1", "method": "daqp"},
+            r"method for norm='l1' must be one of 'auto', 'highs', got 'daqp'",
         ),
         ({"tol": 0.0}, r"tol must be > 0"),
         ({"y": [0, 1]}, r"labels y must be -1 or \+1"),

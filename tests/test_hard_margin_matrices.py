@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import margin_lab as ml
+from margin_lab.hard_margins import matrices, semidefinite
 from margin_lab.hard_margins.semidefinite import Sign
 
 ENTRIES, SINGULAR = ("l1", "frobenius", "max"), ("spectral", "nuclear")
@@ -34,7 +35,7 @@ def multiclass(seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     k, d, n = rng.integers(2, 6), rng.integers(3, 12), rng.integers(10, 50)
     X = rng.normal(size=(n, d)) * np.exp(rng.normal(size=(n, 1)) * (seed % 3))
-    return X, (X @ rng.normal(size=(d, k))).argmax(1)
+    return X, np.unique((X @ rng.normal(size=(d, k))).argmax(1), return_inverse=True)[1]
 
 
 def check_multiclass(X: np.ndarray, y: np.ndarray, sol: ml.HardMargin, norm: str) -> None:
@@ -171,13 +172,8 @@ def test_without_clarabel(monkeypatch: pytest.MonkeyPatch) -> None:
             {"norm": "l3"},
             "norm must be one of 'l1', .*'spectral', 'nuclear', got 'l3'",
         ),
-        (
-            np.eye(3),
-            np.array([-1, 1, 1]),
-            {},
-            r"class indices 0..k-1, got .*for labels -1 and \+1 use hard_margin",
-        ),
-        (np.eye(3), np.zeros(3), {}, "class 0 only"),
+        (np.eye(3), np.array([1, np.nan, 2]), {}, "labels y contain NaN or infinite values; drop these"),
+        (np.eye(3), np.zeros(3), {}, "holds class 0.0 only"),
         (np.eye(3), np.arange(2), {}, r"y needs shape \[3\]"),
         (np.eye(3)[0], np.arange(3), {}, r"X must have shape \[n, d\]"),
         (np.full((3, 3), np.nan), np.arange(3), {}, "NaN"),
@@ -215,3 +211,34 @@ def test_derivative_of_the_sign(rank: int) -> None:
     ahead, behind = (s.u @ s.value(zero) @ s.v.T for s in (at(h), at(-h)))
     slope = sign.derivative(sign.coordinates(dl @ right.T + left @ dr.T)[None], zero)[0]
     np.testing.assert_allclose(slope, sign.coordinates((ahead - behind) / (2 * h)), atol=1e-7)
+
+
+@pytest.mark.parametrize("failure", ["nan", "zero", "singular"])
+@pytest.mark.parametrize("norm", SINGULAR)
+def test_a_solver_that_fails_leaves_the_l2_bounds(
+    norm: str, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever Clarabel or Newton's method return, the bounds hold, the gap is what it is, and the status says so."""
+    X, y = multiclass(1)
+    exact = ml.hard_margin_multiclass(X, y, norm)
+    program, value = matrices.semidefinite_program, {"nan": np.nan, "zero": 0.0}.get(failure)
+
+    def failing(A: np.ndarray, c: np.ndarray, norm: str) -> tuple[np.ndarray, np.ndarray]:
+        W, lam = program(A, c, norm)
+        return (W + 0.1, lam + 0.1) if value is None else (value * W, value * lam)
+
+    def singular(*_: object) -> None:
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(matrices, "semidefinite_program", failing)
+    monkeypatch.setattr(matrices, "newton", singular)
+    sol = ml.hard_margin_multiclass(X, y, norm)
+    assert sol.status == "limit" and 1e-10 < sol.gap < np.inf
+    assert 0 < sol.margin <= exact.upper_bound and sol.upper_bound >= exact.margin
+
+
+def test_clarabel_has_a_limit_spectral(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(semidefinite, "ITERATIONS", 1)
+    X, y = multiclass(1)
+    sol = ml.hard_margin_multiclass(X, y, "spectral")
+    assert sol.status in ("limit", "certified") and 0 < sol.gap < np.inf

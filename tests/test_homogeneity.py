@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from homogeneous_models import MODELS, D, N, linear, model_and_data, scaled
 from torch import Tensor, nn
 
 import margin_lab as ml
+from margin_lab.models import degree_or_none
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -88,3 +91,69 @@ def test_a_constant_is_refused() -> None:
 
     with pytest.raises(ValueError, match="Constant is not homogeneous"):
         ml.homogeneity_degree(Constant(), torch.ones(N, D, dtype=torch.float64))
+
+
+# ---- the special points of a start
+
+
+def test_zero_biases_hide_nothing() -> None:
+    model = nn.Sequential(linear(D, 6), nn.ReLU(), linear(6, 1, bias=True))
+    bias = model[2].bias
+    nn.init.zeros_(bias)
+    X = torch.randn(N, D, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=r"not homogeneous .* at a random point.*freeze them, biases at 0"):
+        ml.homogeneity_degree(model, X)
+    with pytest.raises(ValueError, match="not homogeneous"):
+        ml.normalized_margin(model, X, torch.ones(N))
+    assert degree_or_none(model, X) is None
+    bias.requires_grad_(False)  # the advice
+    assert ml.homogeneity_degree(model, X) == 2
+
+
+def test_a_zero_head_and_zeros_everywhere_have_the_functions_degree() -> None:
+    X = torch.randn(N, D, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    model = nn.Sequential(linear(D, 6), nn.ReLU(), linear(6, 1))
+    nn.init.zeros_(model[2].weight)
+    assert ml.homogeneity_degree(model, X.numpy()) == 2
+    assert ml.homogeneity_degree(scaled(model, 0.0), X) == 2
+    assert degree_or_none(model, X) == 2
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("make", [nn.ReLU6, nn.Hardtanh, lambda: nn.Hardshrink(1e-4)])
+def test_bends_that_a_start_does_not_meet(
+    make: Callable[[], nn.Module], dtype: torch.dtype, scale: float
+) -> None:
+    torch.manual_seed(2)
+    model = scaled(nn.Sequential(linear(D, 6), make(), linear(6, 1)), scale).to(dtype)
+    X = torch.randn(N, D, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="not homogeneous"):
+        ml.homogeneity_degree(model, X)
+    assert degree_or_none(model, X) is None
+
+
+def test_what_bends_far_away_is_seen_at_the_end_of_a_run() -> None:
+    class Far(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x).clamp(max=1e30)
+
+    torch.manual_seed(2)
+    model = nn.Sequential(linear(D, 6), Far(), linear(6, 1))
+    X = torch.randn(N, D, dtype=torch.float64)
+    theta = ml.models.flat_parameters(model)
+    assert degree_or_none(model, X, theta, 10 * theta) == 2
+    assert degree_or_none(model, X, 1e30 * theta) is None
+
+
+def test_degrees_are_measured_alike_every_time_and_draw_from_no_generator_but_their_own() -> None:
+    model, X, _ = model_and_data("leaky-3")
+    before = torch.get_rng_state()
+    assert {ml.homogeneity_degree(model, X) for _ in range(3)} == {3}
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_parameters_that_a_model_has_not_are_refused() -> None:
+    model, X, _ = model_and_data("relu-2")
+    with pytest.raises(ValueError, match=r"Sequential has no parameters named \['7.weight'\]"):
+        ml.homogeneity_degree(model, X, theta={"7.weight": torch.ones(1)})

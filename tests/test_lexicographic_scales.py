@@ -66,7 +66,7 @@ def scaled_problems(count: int) -> list[tuple[np.ndarray, str]]:
     rng, found = np.random.default_rng(5), []
     while len(found) < count:
         Z = rng.integers(-3, 4, size=(int(rng.integers(2, 6)), 2)).astype(float)
-        Z = Z * 2.0 ** rng.integers(-13, 14, size=2) * 2.0 ** rng.integers(-3, 4, size=(len(Z), 1))
+        Z = Z * 2.0 ** rng.integers(-26, 27, size=2) * 2.0 ** rng.integers(-3, 4, size=(len(Z), 1))
         if np.linalg.matrix_rank(Z / np.abs(Z).max(0).clip(1e-99)) == 2 and brute_force(Z, "linf")[0] > 0:
             found.append((Z, ("l1", "linf")[len(found) % 2]))
     return found

@@ -120,9 +120,10 @@ def test_seeds_draw_the_start() -> None:
     np.testing.assert_array_equal(sweep.theta, want.numpy())
 
 
+# a step short enough not to oscillate: an orbit near the boundary depends on the last bit of every product
 def test_what_is_recorded_is_what_the_margins_module_says() -> None:
     X, y = classes()
-    run = ml.run_network(MLP([D, 12, 3]), X, y, "ngd", 400, lr=0.1, loss="cross_entropy", keep="all")
+    run = ml.run_network(MLP([D, 12, 3]), X, y, "ngd", 400, lr=0.03, loss="cross_entropy", keep="all")
     assert run.accuracy[-1] == 1
     for at in (len(run.steps) // 2, -1):
         model = run.model(at=at)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import margin_lab as ml
-from margin_lab.palette import COLORS, DASHES, LABELS
+from margin_lab.palette import COLORS, DASHES, LABELS, OWN_COLOR, OWN_DASH
 from margin_lab.runs import METHODS
 
 
@@ -46,8 +46,9 @@ def test_a_methods_line() -> None:
     assert ml.plots.line("prgd") == {"color": COLORS["prgd"], "label": "PRGD"}
     assert ml.plots.line("nacson")["dashes"] == DASHES["nacson"]
     assert ml.plots.line("gd", label="mine", linewidth=1)["label"] == "mine"
-    with pytest.raises(ValueError, match=r"method must be one of 'gd', .*, got 'gdd'"):
-        ml.plots.line("gdd")
+    own = ml.plots.line("my_descent")  # a reader's own, which no palette knows
+    assert own == {"color": OWN_COLOR, "label": "my_descent", "dashes": OWN_DASH}
+    assert OWN_COLOR not in COLORS.values()
 
 
 def sweep() -> ml.Sweep:

@@ -27,7 +27,7 @@ def listed() -> list[tuple[str, str]]:
         for module, names in re.findall(r"(?m)^\.\. api:: (\S+)(?:\n   :names: (.*))?$", text):
             found.append((module, ""))
             offered = names.split() or margin_api.public_names(module)
-            found += [(margin_api.home(module, name), name) for name in offered]
+            found += [(module, name) for name in offered if margin_api.home(module, name) == module]
     return found
 
 

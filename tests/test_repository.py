@@ -12,9 +12,11 @@ import tomllib
 from pathlib import Path
 
 import address
+import chapter_list
 import pytest
 import yaml
 from clean_install import readme_blocks
+from jupyterlab_server.settings_utils import _get_overrides
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -73,11 +75,16 @@ def test_versions_agree():
 # ---- two commands
 
 
+TARGETS = read("Makefile").partition(".PHONY:")[2].splitlines()[0].split()
+
+
+def test_every_command_that_the_pages_name_is_there():
+    named = re.findall(r"`make ([a-z-]+)", read("README.md") + read("CONTRIBUTING.md"))
+    assert {"book", "test", *named} <= set(TARGETS)
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-@pytest.mark.parametrize(
-    "target",
-    ["book", "test", "lab", "check-notebooks", "bench", "lint", "format", "address", "lock", "clean", "help"],
-)
+@pytest.mark.parametrize("target", TARGETS)
 def test_make_knows(target):
     environment = {
         name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")
@@ -96,6 +103,28 @@ def test_ci_runs_the_readmes_commands():
         assert command in commands
         assert command in ci
     assert ci[-1] == "make test", "pytest's summary must be the last thing that CI prints"
+
+
+def test_ci_runs_the_fast_tests_once_more_with_other_sums_in_another_order():
+    assert "make test-elsewhere" in read(".ci/run").splitlines()
+    recipe = re.search(r"(?m)^test-elsewhere:.*\n\t(.*)$", read("Makefile"))
+    assert recipe is not None
+    assert recipe[1].startswith("MKL_CBWR=COMPATIBLE ATEN_CPU_CAPABILITY=default ")
+    assert " -p randomly " in recipe[1]
+
+
+def test_jupyterlab_opens_with_the_chapters_and_without_news(monkeypatch):
+    assert read("book/README.md") == chapter_list.chapter_list(ROOT), (
+        "run `make lab`, or tools/chapter_list.py"
+    )
+    assert len(re.findall(r"\.ipynb\)", read("book/README.md"))) == len(address.chapters(ROOT))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(ROOT / "tools/jupyter"))
+    settings, error = _get_overrides(str(ROOT / "nothing-here"))
+    assert not error
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+    assert settings["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"] == {
+        "markdown": "Markdown Preview"
+    }
 
 
 def test_ci_script_is_executable_bash():

@@ -16,7 +16,7 @@ import torch
 from training_runs import train
 
 import margin_lab as ml
-from margin_lab.palette import COLORS, UNKNOWN
+from margin_lab.palette import color_of
 from margin_lab.results import Batch, Result
 from margin_lab.runs import NetworkRun, NetworkSweep, Run, Sweep, Training
 
@@ -40,6 +40,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "steepest flow": lambda: ml.flow.steepest_flow(NET, DATA.X, DATA.y, "linf", 40),
     "kkt": lambda: ml.kkt.residuals(fitted(), DATA.X, DATA.y),
     "kernel": lambda: ml.kkt.kernel_support_vectors(fitted(), DATA.X, DATA.y),
+    "hard margin": lambda: ml.hard_margin(DATA.X, DATA.y),
+    "labels": lambda: ml.hard_margin_multiclass(np.eye(3), [5, 7, 9]),
     "lexicographic": lambda: ml.lexicographic.lexicographic_margin(DATA.X, DATA.y, "linf"),
     "linear path": lambda: ml.lexicographic.constrained_path(DATA.X, DATA.y, [1.0, 2.0]),
     "hat": lambda: ml.flow.MexicanHat(c=20.0).path(turns=2),
@@ -77,7 +79,7 @@ def test_a_result_shows_itself_in_few_lines(name: str, results: dict[str, Any]) 
     result = results[name]
     text = repr(result)
     assert text.startswith(f"{type(result).__name__}(") and len(text.splitlines()) <= 15
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 160
     html = result._repr_html_()
     assert html.count("<tr>") <= 8 and "<table>" in html and len(html) < 5000
     assert isinstance(result, Result)
@@ -109,7 +111,7 @@ def test_plots_are_labelled_and_drawn_in_the_methods_colour(name: str, results: 
     assert result.plot(ax=ax) is ax
     assert ax.get_xlabel() and ax.get_ylabel()
     method = getattr(result, "method", None)
-    assert {to_hex(line.get_color()).upper() for line in ax.lines} == {COLORS.get(method, UNKNOWN).upper()}
+    assert {to_hex(line.get_color()).upper() for line in ax.lines} == {color_of(method).upper()}
     assert len(ax.lines) == (len(result) if isinstance(result, Batch) else 1)
     with pytest.raises(ValueError, match="there is no column 'speed', only '"):
         result.plot("speed", ax=ax)
@@ -147,6 +149,13 @@ def test_tensors_stay_tensors_of_their_dtype(dtype: torch.dtype, tmp_path: Path)
     run = ml.run_linear(X, y, "ngd", 9)
     again = Run.load(run.save(tmp_path / "run"))
     assert again.w.dtype == dtype and torch.equal(again.w, run.w) and again.norm_name == "l2"
+
+
+def test_labels_that_are_python_objects_survive(tmp_path: Path) -> None:
+    labels = np.array(["cat", "dog", None], dtype=object)
+    solution = dataclasses.replace(ml.hard_margin(DATA.X, DATA.y), classes=labels)
+    again = ml.HardMargin.load(solution.save(tmp_path / "solution"))
+    assert again.classes.dtype == object and again.classes.tolist() == labels.tolist()
 
 
 def test_half_precision_and_infinities_survive(tmp_path: Path) -> None:
@@ -266,7 +275,9 @@ def test_a_missing_package_is_one_clear_sentence(
     module: str, package: str, call: str, results: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"\.{call}\(\) needs {package}.*pip install {package}"):
+    with pytest.raises(
+        ImportError, match=rf"\.{call}\(\) needs the package {package}.*pip install {package}"
+    ):
         getattr(results["run"], call)()
 
 

@@ -81,6 +81,12 @@ def test_divergence_is_one_clear_error_and_the_schedule_survives_it() -> None:
         (dict(lr=0.1, optimizer=OPTIMIZERS["adam"]), "lr=0.1 is the rate of plain SGD and would be ignored"),
         (dict(optimizer=torch.optim.SGD([torch.ones(1)])), "must be a function that takes the parameters"),
         (dict(optimizer=lambda p: None), "must be a function that takes the parameters"),
+        (dict(X_test=X_TEST), "X_test and y_test belong together"),
+        (dict(y_test=Y), "X_test and y_test belong together"),
+        (dict(X=X[None], y=np.stack([Y, Y])), "do not match"),
+        (dict(snapshots=("a",)), "finite numbers such as -10, got 'a'"),
+        (dict(until_log10=math.nan), "finite numbers such as -10, got nan"),
+        (dict(loss_dtype=torch.int32), "loss_dtype must be a floating-point dtype"),
         (dict(reduction="none"), "reduction must be one of 'mean', 'sum'"),
         (dict(schedule=ml.optim.LossBasedLR), "schedule must be one of .* or a margin_lab.runs.LossBased"),
         (dict(device="tpu"), "device must be"),
@@ -127,6 +133,19 @@ def test_a_row_with_a_column_that_is_not_declared_is_refused() -> None:
         recorder.record(0, 0.0, torch.ones(3), **row, speed=1.0)
     recorder.record(0, 0.0, torch.ones(3), **row)
     assert all(len(values) == 1 for values in recorder.rows.values())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int32"])
+def test_labels_of_any_integer_type(dtype: str) -> None:
+    run = ml.train_network(net(), X, Y.astype(dtype), 2, lr=0.01)
+    assert torch.equal(run.theta, ml.train_network(net(), X, Y, 2, lr=0.01).theta)
+
+
+def test_whole_numbers_go_into_an_embedding_as_they_are() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Embedding(20, 4), torch.nn.Flatten(), torch.nn.Linear(64 * 4, 10))
+    run = ml.train_network(model, DATA.X.astype(int) % 20, Y, 30, lr=0.1)
+    assert run.accuracy[-1] > 0.5 and run.degree is None
 
 
 def test_one_output_with_signs() -> None:

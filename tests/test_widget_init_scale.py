@@ -40,9 +40,8 @@ def library_run(algorithm: str, lr: float, scale: float, steps: int) -> Any:
     """One run that knows nothing of the widget."""
     return ml.run_network(
         ml.models.MLP([2, NEURONS, 1], bias="first"), X, Y, "steepest", steps, lr=lr, scale=scale, theta0=start(),
-        reduction="sum",
         norm=NORMS[algorithm], rule="relative", max_fall=FALL * lr, average=AVERAGE if algorithm == "coordinate" else 0.0,
-        record=[int(t) for t in RECORD if t <= steps],
+        record=[int(t) for t in RECORD if t <= steps], reduction="sum",
     )  # fmt: skip
 
 

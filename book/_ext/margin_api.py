@@ -6,6 +6,7 @@ by its short name, and only linked from the tables of the module that it lives i
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
 from importlib import import_module
@@ -92,7 +93,14 @@ def _entry(module: str, name: str) -> list[str]:
     value = getattr(import_module(module), name)
     if inspect.isclass(value):
         kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
-        return [f".. {kind}:: {module}.{name}", *([] if kind == "autoexception" else ["   :members:"])]
+        # the fields of a dataclass stand in its docstring; one whose default is a function would come twice
+        fields = (
+            ", ".join(field.name for field in dataclasses.fields(value))
+            if dataclasses.is_dataclass(value)
+            else ""
+        )
+        options = ["   :members:", *([f"   :exclude-members: {fields}"] if fields else [])]
+        return [f".. {kind}:: {module}.{name}", *([] if kind == "autoexception" else options)]
     if inspect.isroutine(value):
         return [f".. autofunction:: {module}.{name}"]
     return [f".. py:data:: {name}", "", f"   {_value(value)}"]

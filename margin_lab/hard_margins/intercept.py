@@ -12,7 +12,9 @@ from torch import Tensor
 from margin_lab.hard_margins.solution import (
     DUAL_ORDER,
     EPS,
+    ON_MARGIN,
     ORDER,
+    SUPPORT,
     Bounds,
     HardMargin,
     NotSeparableError,
@@ -24,8 +26,6 @@ from margin_lab.hard_margins.solution import (
 COLUMNS = {"l2": (16.0,) * 6, "linf": (4.0,), "l1": (2.0**20, 2.0**32)}
 # Entries of w and weights below this, relative to the largest, are not part of a basis.
 DUST = 1e-11
-# A sample is on the margin if its margin exceeds the smallest by at most this, relatively, or by its rounding error.
-ON_MARGIN = 1e-7
 
 Solver = Callable[..., HardMargin]
 
@@ -35,8 +35,8 @@ def with_intercept(solve: Solver, Z: Tensor, y: Tensor, norm: str, tol: float, m
 
     A solver without an intercept sees ``[x_i - m, K]``: its b = K beta has a price, beta's part in the norm. linf: the price is 0
     wherever ``|beta| <= ||w||``, which a large K ensures. l2: it is 0 where the hyperplane passes through m, so m is moved onto
-    the last one found, ``m <- m - b w/||w||^2``; each move makes what is wrong some K^2 times smaller. l1: the price falls like 1/K
-    and does not change the basis, whose equations are solved without it. However w and p were found, what counts is
+    the last one found, ``m <- m - b w/||w||^2``; each move makes what is wrong some K^2 times smaller. l1: the price falls like
+    1/K and does not change the basis, whose equations are solved without it. However w and p were found, what counts is
 
         ``margin = min_i y_i (<x_i, w> + b)  <=  gamma*  <=  ||sum_i p_i y_i x_i||_dual``,   p >= 0, each class's p sums to 1/2.
 
@@ -55,7 +55,8 @@ def with_intercept(solve: Solver, Z: Tensor, y: Tensor, norm: str, tol: float, m
     """
     if bool((y == y[0]).all()):
         raise ValueError(
-            f"bias=True needs samples of both labels, got {y[0].item():+.0f} only: the intercept alone separates them, by any margin"
+            f"bias=True needs samples of both labels, got {y[0].item():+.0f} only: the intercept alone separates them, "
+            "by any margin"
         )
     bounds = InterceptBounds(Z, y, norm)
     found: list[HardMargin] = []
@@ -84,7 +85,7 @@ def with_intercept(solve: Solver, Z: Tensor, y: Tensor, norm: str, tol: float, m
         upper_bound=max(bounds.upper, bounds.lower),
         gap=bounds.gap,
         dual=bounds.p,
-        support=(bounds.p > 1e-10 * bounds.p.max()).nonzero().squeeze(1),
+        support=(bounds.p > SUPPORT * bounds.p.max()).nonzero().squeeze(1),
         status="certified" if certified else bounds.doubt,
         norm=norm,
         method="+".join(sol.method for sol in found),
@@ -131,11 +132,11 @@ class InterceptBounds(Bounds):
             w = w / length(w, ORDER[self.norm])
             w = w / length(w, ORDER[self.norm])
             scores = (self.Z @ w) * self.y
-            b = -(scores[self.plus].min() + scores[self.minus].max()) / 2 - self.centre @ w
+            b = -(scores[self.plus].min() + scores[self.minus].max()).item() / 2 - (self.centre @ w).item()
             m = self.y * (self.X @ w + b)
             lower, safe = torch.stack([m.min(), (m - self._rounding(w, b)).min()]).tolist()
             if lower > self.lower:
-                self.w, self.b, self.lower, self.lower_error = w, b.item(), lower, lower - safe
+                self.w, self.b, self.lower, self.lower_error = w, b, lower, lower - safe
         if p is not None and bool(torch.isfinite(p).all()):
             p = p.clamp_min(0)
             tops = [p[side].max() for side in (self.plus, self.minus)]
@@ -151,7 +152,7 @@ class InterceptBounds(Bounds):
                     uneven = abs(math.fsum((p * self.y).tolist())) * self.radius
                     self.p, self.upper, self.upper_error = p, upper, safe - upper + uneven
 
-    def _rounding(self, w: Tensor, b: Tensor | float) -> Tensor:
+    def _rounding(self, w: Tensor, b: float) -> Tensor:
         return EPS * (self.X.abs() @ w.abs() + abs(b))
 
     @property
@@ -165,7 +166,7 @@ class InterceptBounds(Bounds):
         """Indices of the samples on the margin, with or without weight."""
         m = self.y * (self.X @ self.w + self.b)
         near = m <= self.lower + ON_MARGIN * abs(self.lower) + 4 * self._rounding(self.w, self.b)
-        return (near | (self.p > 1e-10 * self.p.max())).nonzero().squeeze(1)
+        return (near | (self.p > SUPPORT * self.p.max())).nonzero().squeeze(1)
 
 
 def basis(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, norm: str) -> tuple[Tensor, Tensor]:

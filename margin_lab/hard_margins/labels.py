@@ -41,7 +41,9 @@ def class_indices(y: Any, classes: Any, x: Tensor) -> tuple[Tensor, np.ndarray]:
                 "leave it out of classes"
             )
     if len(order) < 2:
-        raise ValueError(f"y holds class {order[0]!r} only; a multiclass margin needs two classes or more")
+        raise ValueError(
+            f"y holds class {order[0].item()!r} only; a multiclass margin needs two classes or more"
+        )
     by_value = np.argsort(order)
     index = by_value[np.searchsorted(order[by_value], values)]
     return torch.from_numpy(index).to(x.device), order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ import numpy as np
 ZOOM = 1e6
 # Entries of w and lam below this, relative to the largest, are not part of a basis.
 DUST = 1e-12
+# Limits of one call: interior-point steps (20 to 60 where it succeeds), simplex steps a column, and, should these not bind,
+# seconds, some hundred times what dense programs need.
+INTERIOR_STEPS, SIMPLEX_STEPS, SHORTEST, PER_ENTRY = 300, 20, 20.0, 1e-3
 TINY = np.finfo(np.float64).tiny
 
 
@@ -86,10 +90,20 @@ def highs(cost: np.ndarray, low: np.ndarray, high: np.ndarray, **rows: Any) -> A
     from scipy.optimize import linprog
 
     options = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10, "presolve": False}
-    options["maxiter"] = 1000 + 20 * len(cost)  # its interior point has been seen to go round for ever
-    for solver in ("highs-ipm", "highs-ds"):  # the simplex method where the interior point stops short
-        out = linprog(cost, **rows, bounds=np.stack([low, high], 1), method=solver, options=options)
-        if out.status == 0:
+    # HiGHS' interior point can go on for ever on badly scaled programs: each try has a limit.
+    entries = sum(np.prod(A.shape) for A in rows.values() if A.ndim == 2)
+    # the simplex method where the interior point stops short
+    for solver, most in (("highs-ipm", INTERIOR_STEPS), ("highs-ds", SIMPLEX_STEPS * (len(cost) + 100))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it has to say is in the status
+            out = linprog(
+                cost,
+                **rows,
+                bounds=np.stack([low, high], 1),
+                method=solver,
+                options=options | {"maxiter": most, "time_limit": SHORTEST + PER_ENTRY * float(entries)},
+            )
+        if out.status == 0 and np.isfinite(out.x).all():
             return out
     return None
 

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from margin_lab.checks import as_tensor, choice, finite, positive, restore_like, signed_labels
+from margin_lab.checks import as_tensor, choice, finite, norm_name, positive, restore_like, signed_labels
 from margin_lab.hard_margins.binary import hard_margin
+from margin_lab.hard_margins.labels import class_indices
 from margin_lab.hard_margins.semidefinite import DUST, newton, semidefinite_program
 from margin_lab.hard_margins.solution import EPS, Bounds, HardMargin, NotSeparableError, unit_rows
 
@@ -22,7 +23,9 @@ _ORDER: dict[str, Any] = {"spectral": 2, "nuclear": "nuc"}
 _DUAL_ORDER: dict[str, Any] = {"spectral": "nuc", "nuclear": 2}
 
 
-def hard_margin_multiclass(X: Any, y: Any, norm: str = "l2", tol: float = 1e-10) -> HardMargin:
+def hard_margin_multiclass(
+    X: Any, y: Any, norm: str | float = "l2", tol: float = 1e-10, classes: Any = None
+) -> HardMargin:
     """Return the max-margin weights of a linear multiclass model ``f(x) = W x``, with bounds that prove it.
 
     Solves ``gamma* = max_{||W|| <= 1} min_i min_{j != y_i} <w_{y_i} - w_j, x_i>``, no bias. The certificate is a weight
@@ -33,13 +36,16 @@ def hard_margin_multiclass(X: Any, y: Any, norm: str = "l2", tol: float = 1e-10)
     both evaluated here from W and p in float64, whatever the solver believes.
 
     Args:
-        X: ``[n, d]`` array or tensor. y: ``[n]`` class indices 0..k-1; k is the largest plus one.
+        X: ``[n, d]`` array or tensor. y: ``[n]`` labels of any kind: numbers, strings, booleans.
         norm: of ``W [k, d]``: "l2" (or "frobenius"), "l1", "linf" (or "max", the largest entry), "spectral" (largest singular
             value), "nuclear" (their sum). The last two need the package clarabel: ``pip install 'margin-lab[matrix]'``.
         tol: relative gap wanted; below it, ``status`` is "certified".
+        classes: the labels in the order of W's rows; by default those of y, sorted. Each needs a sample: the row of a class that
+            nobody belongs to would lose by any margin, and is part of the norm.
 
     Returns:
-        ``HardMargin`` with ``w [k, d]``, ``dual [n, k]`` (0 at the right class) and the samples of the support.
+        ``HardMargin`` with ``w [k, d]``, ``classes [k]``, ``dual [n, k]`` (0 at the right class) and the samples of the support.
+        ``sol.predict(X)`` returns labels.
 
     Raises:
         NotSeparableError: no W classifies every sample; its certificate is ``[n, k]``.
@@ -58,12 +64,8 @@ def hard_margin_multiclass(X: Any, y: Any, norm: str = "l2", tol: float = 1e-10)
     if x.ndim != 2 or x.numel() == 0:
         raise ValueError(f"X must have shape [n, d] with n, d >= 1, got {tuple(x.shape)}")
     finite(x, "X")
-    labels = _class_indices(y, x)
-    n, k = len(x), int(labels.max()) + 1
-    if k < 2:
-        raise ValueError(
-            "y holds class 0 only; a multiclass margin needs two classes or more, with indices 0..k-1"
-        )
+    labels, order = class_indices(y, classes, x)
+    n, k = len(x), len(order)
     i = torch.arange(n, device=x.device).repeat_interleave(k - 1)
     j = (labels[:, None] + torch.arange(1, k, device=x.device)).remainder(k).flatten()
     differences = torch.eye(k, dtype=torch.float64, device=x.device)
@@ -79,10 +81,11 @@ def hard_margin_multiclass(X: Any, y: Any, norm: str = "l2", tol: float = 1e-10)
             restore(spread(error.certificate)), error.residual, error.norm, "(e_yi - e_j) x_i^T"
         ) from None
     p = spread(sol.dual)
-    return _restored(sol, p, p.amax(1), x.dtype, restore)
+    sol = replace(sol, on_margin=i[sol.on_margin].unique())
+    return replace(_restored(sol, p, p.amax(1), x.dtype, restore), classes=order)
 
 
-def hard_margin_matrix(X: Any, y: Any, norm: str = "spectral", tol: float = 1e-10) -> HardMargin:
+def hard_margin_matrix(X: Any, y: Any, norm: str | float = "spectral", tol: float = 1e-10) -> HardMargin:
     """Return the max-margin matrix of binary data whose samples are matrices: ``max_{||W|| <= 1} min_i y_i <X_i, W>``.
 
     Args:
@@ -117,31 +120,24 @@ def hard_margin_matrix(X: Any, y: Any, norm: str = "spectral", tol: float = 1e-1
     try:
         sol = _hard_margin(x.double() * labels.double()[:, None, None], norm, tol)
     except NotSeparableError as error:
-        raise NotSeparableError(restore(error.certificate), error.residual, error.norm) from None
+        raise NotSeparableError(restore(error.certificate), error.residual, error.norm, "y_i X_i") from None
     return _restored(sol, sol.dual, sol.dual, x.dtype, restore)
-
-
-def _class_indices(y: Any, x: Tensor) -> Tensor:
-    labels = as_tensor(y, "y", device=x.device)
-    if labels.shape != x.shape[:1]:
-        raise ValueError(
-            f"X {tuple(x.shape)} and y {tuple(labels.shape)} do not match; y needs shape [{len(x)}]"
-        )
-    if not bool(((labels >= 0) & (labels == labels.round())).all()):
-        seen = torch.unique(labels)[:6].tolist()
-        raise ValueError(
-            f"labels y must be class indices 0..k-1, got {seen}; for labels -1 and +1 use hard_margin"
-        )
-    return labels.long()
 
 
 def _restored(sol: HardMargin, dual: Tensor, weight: Tensor, dtype: torch.dtype, restore: Any) -> HardMargin:
     support = (weight > 1e-10 * weight.max()).nonzero().squeeze(1)
-    return replace(sol, w=restore(sol.w.to(dtype)), dual=restore(dual.to(dtype)), support=restore(support))
+    return replace(
+        sol,
+        w=restore(sol.w.to(dtype)),
+        dual=restore(dual.to(dtype)),
+        support=restore(support),
+        on_margin=restore(sol.on_margin),
+    )
 
 
-def _hard_margin(A: Tensor, norm: str, tol: float) -> HardMargin:
+def _hard_margin(A: Tensor, norm: str | float, tol: float) -> HardMargin:
     """``max_{||W|| <= 1} min_c <A_c, W>`` for ``A [m, a, b]`` float64: w ``[a, b]`` and dual ``[m]`` as tensors."""
+    norm = str(norm_name(norm))
     choice(norm, "norm", (*ENTRIES, *SINGULAR))
     positive(tol, "tol")
     ones = A.new_ones(len(A))
@@ -158,7 +154,12 @@ def _hard_margin(A: Tensor, norm: str, tol: float) -> HardMargin:
     bounds.offer(sol.w, sol.dual)
     if bounds.gap > tol:
         _semidefinite(bounds, tol)
-    status = "certified" if bounds.gap <= tol else "rounding floor" if bounds.at_floor else "limit"
+    if bounds.gap <= tol:
+        status = "certified"
+    elif not bounds.lower > bounds.lower_error:
+        status = "undecided"  # that nothing separates was not proved above
+    else:
+        status = "rounding floor" if bounds.at_floor else "limit"
     return HardMargin(
         w=bounds.w.reshape(A.shape[1:]),
         margin=bounds.lower,
@@ -170,6 +171,7 @@ def _hard_margin(A: Tensor, norm: str, tol: float) -> HardMargin:
         norm=norm,
         method="clarabel",
         products=None,
+        on_margin=bounds.on_margin(),
     )
 
 
@@ -182,6 +184,7 @@ class SingularBounds(Bounds):
         self.lower, self.lower_error = -torch.inf, 0.0
         self.upper, self.upper_error = torch.inf, 0.0
         self.w, self.p = torch.zeros_like(self.Z[0]), A.new_full((len(A),), 1 / len(A))
+        self.columns = torch.linalg.vector_norm(self.Z, torch.inf, dim=0)
         # an SVD is right to a few roundings of the largest singular value, each
         self._svd = 4 * EPS * min(self.shape)
 
@@ -224,12 +227,16 @@ def _semidefinite(bounds: SingularBounds, tol: float) -> None:
         bounds.offer(left @ torch.from_numpy(W).to(left) @ right.T, torch.from_numpy(p).to(left))
         return bounds.settled(tol)
 
-    if offer(W, p) or not (np.isfinite(W).all() and W.any() and p.any()):
+    if offer(W, p) or not (np.isfinite(W).all() and W.any() and np.isfinite(p).all() and p.any()):
         return
     scaled = (reduced / reduced.abs().max()).cpu().numpy()
     for dust in DUST:
-        if any(offer(*pair) for pair in newton(scaled, W, p, bounds.norm, dust)):
-            return
+        try:
+            with np.errstate(all="ignore"):  # no pair that is not finite is kept
+                if any(offer(*pair) for pair in newton(scaled, W, p, bounds.norm, dust)):
+                    return
+        except np.linalg.LinAlgError:
+            continue  # a singular value decomposition that did not converge: the next guess
 
 
 def _range(M: Tensor) -> Tensor:

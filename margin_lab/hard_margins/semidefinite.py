@@ -9,6 +9,8 @@ import numpy as np
 # Singular values and multipliers below this, relative to the largest, are taken for zeros. Clarabel stops at gaps between 1e-13
 # and 1e-6, so which zeros it leaves how large is a guess: the caller tries one after the other.
 DUST = (1e-4, 1e-3, 1e-5, 1e-6, 1e-2)
+# Clarabel takes 10 to 30; one that needs more is lost.
+ITERATIONS = 200
 
 
 def semidefinite_program(A: np.ndarray, c: np.ndarray, norm: str) -> tuple[np.ndarray, np.ndarray]:
@@ -54,6 +56,7 @@ def semidefinite_program(A: np.ndarray, c: np.ndarray, norm: str) -> tuple[np.nd
     settings.verbose = False
     # More than it can reach: it stops where it makes no more progress.
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-13
+    settings.max_iter = ITERATIONS
     out = clarabel.DefaultSolver(
         sparse.csc_matrix((variables, variables)),
         np.append(np.zeros(variables - 1), -1.0),

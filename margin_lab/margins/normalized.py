@@ -86,7 +86,7 @@ def _outputs_in_range(
     length = float(_parameter_norm(theta, get_norm(norm)))
     info, scale = torch.finfo(pure.like.dtype), 1.0
     with torch.no_grad():
-        outputs = pure(inputs)
+        outputs = pure.repeatable(inputs)
         largest = float(outputs.abs().max()) if outputs.numel() else 1.0
         too_large, too_small = not largest < math.inf, largest < info.tiny / info.eps
         if (too_large and 1 < length < math.inf) or (too_small and 0 < length < 1):

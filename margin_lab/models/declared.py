@@ -76,7 +76,7 @@ def degree_or_none(model: nn.Module, X: Any, *thetas: Tensor) -> float | None:
             return None
         return pure.module.degree if measured_degree(pure, inputs) is None else verified_degree(pure, inputs)
     try:
-        pure.checked(inputs)
+        pure.repeatable(inputs)
         at = [None, *(unflatten(theta.to(pure.like), shapes) for theta in thetas)]
         found = {degree for theta in at if (degree := measured_degree(pure, inputs, theta=theta)) is not None}
     except ValueError:

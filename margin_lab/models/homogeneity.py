@@ -198,8 +198,11 @@ def effective_degree(
         value = value if y is None else sample_margins(value, y)
         # one number in, many out: the derivative of a backward pass in the weights that it starts from
         weights = torch.zeros_like(value, requires_grad=True)
-        (backward,) = torch.autograd.grad(value, c, weights, create_graph=True)
-        (along,) = torch.autograd.grad(backward, weights)
+        try:
+            (backward,) = torch.autograd.grad(value, c, weights, create_graph=True)
+            (along,) = torch.autograd.grad(backward, weights)
+        except RuntimeError as e:
+            raise ValueError(f"{type(pure.module).__name__} cannot be differentiated twice: {e}") from e
     return (along / value).detach()
 
 

@@ -11,6 +11,7 @@ import copy
 import random
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -164,22 +165,30 @@ class PureModel:
         return outputs
 
     def checked(self, X: Tensor) -> Tensor:
+        """:meth:`repeatable` outputs that are finite.
+
+        Raises:
+            ValueError: as there, or outputs that are NaN or infinite.
+        """
+        return finite(self.repeatable(X), "the model's outputs", "scale its parameters down")
+
+    @torch.no_grad()
+    def repeatable(self, X: Tensor) -> Tensor:
         """Outputs at the model's own parameters, after making sure that they depend on these and ``X`` alone.
 
         Raises:
-            ValueError: as a call, or a model that draws random numbers in eval mode (generators are put back), or NaN.
+            ValueError: as a call, or a model that draws random numbers in eval mode; the generators are put back.
         """
         before = _generators(self.like.device)
-        with torch.no_grad():
-            outputs = self(X)
-            # Changed generators alone prove nothing, and must not be put back: another thread may have drawn.
-            if _changed(before, _generators(self.like.device)) and not _equal(outputs, self(X)):
-                _put_back(before, self.like.device)
-                raise ValueError(
-                    f"{type(self.module).__name__} draws random numbers in eval mode, so that its outputs are no function of "
-                    "its inputs; draw in training mode only: nn.Dropout, or functional.dropout(x, p, self.training)"
-                )
-        return finite(outputs, "the model's outputs", "scale its parameters down")
+        outputs = self(X)
+        # Changed generators alone prove nothing, and must not be put back: another thread may have drawn.
+        if _changed(before, _generators(self.like.device)) and not _equal(outputs, self(X)):
+            _put_back(before, self.like.device)
+            raise ValueError(
+                f"{type(self.module).__name__} draws random numbers in eval mode, so that its outputs are no function of its "
+                "inputs; draw in training mode only: nn.Dropout, or functional.dropout(x, p, self.training)"
+            )
+        return outputs
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "_lock"}
@@ -211,6 +220,16 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (dict, list, tuple)):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _tensors(inner)
+
+
+@contextmanager
+def undisturbed_generators(device: torch.device) -> Iterator[None]:
+    """Put all random number generators back to where they were."""
+    before = _generators(device)
+    try:
+        yield
+    finally:
+        _put_back(before, device)
 
 
 def _generators(device: torch.device) -> tuple[Any, ...]:

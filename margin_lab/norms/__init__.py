@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from margin_lab.checks import norm_name
 from margin_lab.models.private import trained_parameters
 from margin_lab.norms.base import Norm, norm_gradient
 from margin_lab.norms.modular import Modular, Shape
@@ -53,8 +54,8 @@ def get_norm(norm: str | float | Norm) -> Norm:
     if isinstance(norm, Norm):
         return norm
     if isinstance(norm, str):
-        if norm in _NAMED:
-            return _NAMED[norm]
+        if norm_name(norm) in _NAMED:
+            return _NAMED[norm_name(norm)]
         if norm == "modular":
             raise ValueError(
                 "the modular norm is of a network's layers: make it by margin_lab.norms.modular(model)"

@@ -13,7 +13,7 @@ from torch import Tensor
 from margin_lab.checks import nonnegative
 from margin_lab.losses import at_least_float32
 from margin_lab.optim.base import LogLossOptimizer
-from margin_lab.optim.work import Group, Work, exp
+from margin_lab.optim.work import Group, Work, exp, shrink
 
 # With b2 = 0 a loss may fall by more than float64's range in one step; what is multiplied by 0 then must not be inf.
 LARGEST = 300.0
@@ -153,25 +153,23 @@ class Adam(LogLossOptimizer):
         eps = group.number("eps") * root * exp(-log_square / 2)
         # the factor leaves room for squares that lost digits on their way to 0
         longest = 1e6 * lr * math.sqrt(ratio) * root / (1 - beta1**t) if lr else 0.0
-        return _Step(rate, weight, weight_sq, eps, lr * group.number("weight_decay"), longest)
+        return _Step(rate, weight, weight_sq, eps, longest)
 
 
 @dataclass
 class _Step:
-    """Adam's step on a group as numbers: ``p <- (1 - decay) p - rate m~ / (sqrt(v~) + eps)``."""
+    """Adam's step on a group as numbers: ``p <- p - rate m~ / (sqrt(v~) + eps)``, after the decay."""
 
     rate: float
     weight: float
     weight_sq: float
     eps: float
-    decay: float
     longest: float
 
     def take(self, group: Group) -> None:
         means, squares = ([s[name] for s in group.states] for name in ("exp_avg", "exp_avg_sq"))
         params, grads, limits = group.params, group.grads, torch.finfo(group.params[0].dtype)
-        if self.decay:
-            torch._foreach_mul_(params, 1 - self.decay)
+        shrink(group)
         eps = min(self.eps, limits.max)
         if eps >= limits.tiny and self.rate <= limits.max and params[0].device.type in ("cpu", "cuda"):
             # torch's fused kernel: one pass. After infinitely many steps it corrects no bias, which is done already.

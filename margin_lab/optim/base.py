@@ -26,8 +26,8 @@ Closure = Callable[[], Any]
 class LogLossOptimizer(torch.optim.Optimizer):
     """Base of the optimizers that step on gradients of ``log L`` (see :func:`margin_lab.log_loss`).
 
-    A subclass of one's own gives :meth:`update`, which maps the flat parameters ``[P]``, the flat gradient of ``log L``, ``lr`` (a
-    number, or ``[P]`` where groups differ), ``log L`` (None where the loss was not given) and its own state to the new flat
+    A subclass of one's own gives :meth:`update`, which maps the flat parameters ``[P]``, the flat gradient of ``log L``, ``lr``
+    (a number, or ``[P]`` where groups differ), ``log L`` (None where the loss was not given) and its own state to the new flat
     parameters. The state is a dict of numbers and tensors, empty at the first step, that ``update`` may change at will: changes
     are kept where the step succeeds, and saved by ``state_dict``. Options go to ``super().__init__`` by name and are read by
     :meth:`option`: so they stand in ``defaults``, ``param_groups``, ``state_dict`` and ``repr``.
@@ -109,14 +109,17 @@ class LogLossOptimizer(torch.optim.Optimizer):
                 f"{name}: its state is joint over the parameters it began with, so none can be added; "
                 "make a new optimizer with all of them"
             )
+        if not isinstance(param_group, dict):
+            raise TypeError(f"a parameter group must be a dict, got {type(param_group).__name__}")
         group = self.translated(dict(param_group))
-        options_of.refuse_switches(name, {k: group.pop(k) for k in list(group) if k in _SWITCHES})
+        options_of.refuse_switches(name, {k: group.pop(k) for k in list(group) if k in options_of.SWITCHES})
         options_of.refuse_unknown(name, group, self.defaults)
         self._check({**self.defaults, **group})
         super().add_param_group(group)
         try:
             self._refuse_differences()
-            _refuse_frozen([p for p in self.param_groups[-1]["params"]])
+            options_of.refuse_frozen(self.param_groups[-1]["params"])
+            options_of.refuse_complex(self.param_groups[-1]["params"])
         except ValueError:
             self.param_groups.pop()
             raise
@@ -140,7 +143,7 @@ class LogLossOptimizer(torch.optim.Optimizer):
                 p.copy_(part.view_as(p))
 
     @torch.no_grad()
-    def step(self, closure: Closure | None = None, *, loss: Any = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Closure | None = None, *, loss: Any = None) -> Any:
         """One step. ``closure`` clears the gradients, computes ``log L``, calls ``backward`` on it and returns it.
 
         Args:
@@ -157,7 +160,7 @@ class LogLossOptimizer(torch.optim.Optimizer):
         given = self._loss_given(value, closure is not None)
         self._check_groups()
         params = [p for group in self.param_groups for p in group["params"]]
-        _refuse_frozen(params)
+        options_of.refuse_frozen(params)
         if all(p.grad is None for p in params):
             raise ValueError(
                 f"{type(self).__name__}.step: no parameter has a gradient; call backward() on log_loss first"
@@ -165,10 +168,9 @@ class LogLossOptimizer(torch.optim.Optimizer):
         work = gather(self.param_groups, self.state)
         if not work.groups:
             return value
-        self._watch(params)
         self._read(work, given)
-        known = self._bounds(params)
-        work.bound = known
+        self._watch(params, work.size)
+        work.bound = self._bounds(params)
         try:
             self.advance(work)
         except OverflowError:
@@ -246,7 +248,7 @@ class LogLossOptimizer(torch.optim.Optimizer):
                 f"{name} needs the loss itself: call step(closure) with a closure that clears the gradients, computes "
                 f"{wanted}, calls backward() and returns it, or step(loss={wanted})"
             )
-        return None if value is None else float(value)
+        return None if value is None else float(value.detach() if isinstance(value, Tensor) else value)
 
     def _read(self, work: Work, given: float | None) -> None:
         """The loss and the gradient's norm; gradients of L become those of log L."""
@@ -271,11 +273,13 @@ class LogLossOptimizer(torch.optim.Optimizer):
         """What is known of the parameters' largest entry, if nobody else changed them since the last step."""
         return self._bound if self._versions == [p._version for p in params] else math.nan
 
-    def _watch(self, params: list[Tensor]) -> None:
+    def _watch(self, params: list[Tensor], size: float) -> None:
         """Warn once if the gradients came from no log loss."""
         seen = [(id(p.grad), 0 if p.grad is None else p.grad._version) for p in params]
         none = LEDGER.backwards == self._backwards and not LEDGER.unseen and not self._untold
-        none = none and seen != self._seen  # the same gradients once more were judged before
+        none = (
+            none and seen != self._seen and size > 0
+        )  # the same gradients were judged before, and 0 says nothing
         self._backwards, self._untold, self._seen = LEDGER.backwards, False, seen
         if none and not self._warned and self.option("gradients_of") == "log_loss":
             self._warned = True
@@ -286,15 +290,3 @@ class LogLossOptimizer(torch.optim.Optimizer):
                 UserWarning,
                 stacklevel=5,
             )
-
-
-_SWITCHES = frozenset({"foreach", "fused", "capturable", "differentiable", "maximize", "amsgrad"})
-
-
-def _refuse_frozen(params: list[Tensor]) -> None:
-    frozen = [tuple(p.shape) for p in params if not p.requires_grad]
-    if frozen:
-        raise ValueError(
-            f"parameters of shapes {frozen} are frozen, but the norm is joint over all parameters given: pass only those "
-            "with requires_grad=True, to a new optimizer if you froze them on the way"
-        )

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from margin_lab.checks import choice
+from margin_lab.checks import choice, norm_name
+from margin_lab.hard_margins import NotSeparableError, hard_margin
 from margin_lab.norms import Norm, get_norm
 from margin_lab.optim.inner import Point, accelerated, newton
 from margin_lab.optim.search import Search
@@ -56,12 +57,13 @@ def certified_search(
         norm: "l1", "l2" or "linf". record: increasing counts at which to keep the bounds.
 
     Returns:
-        The finished :class:`Search`; ``status`` is "certified", "limit", "rounding floor" or "not separable".
+        The finished :class:`Search`; ``status`` is "certified", "limit", "rounding floor" or "not separable". The last only where
+        ``hard_margin`` proves it, with the weights of its proof; bounds that are 0 to rounding prove nothing.
 
     Raises:
         ValueError: unknown form, or "newton" outside l2.
     """
-    norm = get_norm(norm)
+    norm = get_norm(norm_name(norm))
     choice(form, "form", FORMS)
     if norm.name not in ("l1", "l2", "linf"):
         raise ValueError(
@@ -73,7 +75,19 @@ def certified_search(
         raise ValueError(f"form 'newton' works in l2 only, got norm {norm.name!r}; use 'kl'")
     search = Search(Z, norm, budget, tol, record)
     {"newton": _newton, "kl": _kl, "increment": _increments, "radius": _radius}[form](search)
+    if search.status == "not separable":
+        _prove(search, Z)
     return search.close()
+
+
+def _prove(search: Search, Z: Tensor) -> None:
+    """Keep the verdict "not separable" with its proof, or take it back."""
+    try:
+        hard_margin(Z, torch.ones_like(Z[:, 0]), search.norm.name)
+    except NotSeparableError as error:
+        search.refute(error.certificate)
+    else:
+        search.status = "rounding floor"
 
 
 def _uniform(search: Search) -> Tensor:

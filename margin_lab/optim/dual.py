@@ -60,15 +60,16 @@ class DualAcceleration(LogLossOptimizer):
         # the momentum's bound: m <- t / (t + 1) (m - g)
         before = work.joint.get("largest", 0.0)
         largest = t / (t + 1) * (before + work.size)
-        momenta = [s.get("momentum_buffer") for s in work.states]
-        sums = [-g if m is None else m - g for m, g in zip(momenta, work.grads, strict=True)]
-        torch._foreach_mul_(sums, t / (t + 1))
+        for state, g in zip(work.states, work.grads, strict=True):
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(g)
+            state.update(step=t + 1, largest=largest)
+        momenta = [state["momentum_buffer"] for state in work.states]
         longest = (largest + work.size) * max(group.number("lr") for group in work.groups)
-        with work.all_or_nothing(work.moves(longest)):
-            rest = iter(sums)
+        with work.all_or_nothing(work.moves(longest), *momenta):
+            torch._foreach_sub_(momenta, work.grads)
+            torch._foreach_mul_(momenta, t / (t + 1))
             for group in work.groups:
-                lr = group.number("lr")
-                torch._foreach_add_(group.params, [next(rest) for _ in group.params], alpha=lr)
+                own, lr = [state["momentum_buffer"] for state in group.states], group.number("lr")
+                torch._foreach_add_(group.params, own, alpha=lr)
                 torch._foreach_add_(group.params, group.grads, alpha=-lr)
-        for state, m in zip(work.states, sums, strict=True):
-            state.update(step=t + 1, momentum_buffer=m, largest=largest)

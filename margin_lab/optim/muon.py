@@ -19,7 +19,7 @@ from margin_lab.optim.adam import LARGEST, check_beta, weigh
 from margin_lab.optim.base import LogLossOptimizer
 from margin_lab.optim.polar import MUON, get_polar, newton_schulz, polar_express
 from margin_lab.optim.steepest import own_norm
-from margin_lab.optim.work import Work, decay_of
+from margin_lab.optim.work import Group, Work, shrink
 
 
 @dataclass
@@ -156,29 +156,26 @@ class Muon(LogLossOptimizer):
 
     def advance(self, work: Work) -> None:
         """One step of :func:`muon_update`; the mean of ``L g`` is one of L times a weighted mean of ``g``, see Adam's."""
-        moved: list[list[Tensor]] = []
-        for group in work.groups:
-            momentum, first, log_loss = group.number("momentum"), group.states[0], work.log_loss or 0.0
-            log_mean, weight = weigh(first.get("log_mean", -math.inf), log_loss, momentum)
-            old = [s.get("momentum_buffer") for s in group.states]
-            zeros = [torch.zeros_like(g) if m is None else m for m, g in zip(old, group.grads, strict=True)]
-            means = list(torch._foreach_lerp(zeros, group.grads, weight))
-            for state, mean in zip(group.states, means, strict=True):
-                state.update(momentum_buffer=mean, log_mean=log_mean)
-            if group.options["nesterov"]:
-                means = list(torch._foreach_lerp(means, group.grads, weigh(log_mean, log_loss, momentum)[1]))
-            polar = polar_of_options(group.options)
-            moved.append([_unit_step(m, polar) for m in means])
-        rates = [group.number("lr") for group in work.groups]
         # singular values of a known polar factor are below 2, and so is every entry
         known = all(isinstance(group.options["polar"], str) for group in work.groups)
-        with work.all_or_nothing(known and work.moves(2e3 * max(rates))):
-            for group, lr, steps in zip(work.groups, rates, moved, strict=True):
-                if decay := decay_of(group):
-                    torch._foreach_mul_(group.params, 1 - decay)
-                factor = ADJUST[group.options["adjust_lr_fn"]]
-                for p, step in zip(group.params, steps, strict=True):
-                    p.add_(step, alpha=lr * factor(p.shape))
+        safe = known and work.moves(2e3 * max(group.number("lr") for group in work.groups))
+        for state, g in zip(work.states, work.grads, strict=True):
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(g)
+        with work.all_or_nothing(safe, *[s["momentum_buffer"] for s in work.states]):
+            for group in work.groups:
+                self._step(group, work.log_loss or 0.0)
+
+    def _step(self, group: Group, log_loss: float) -> None:
+        momentum, lr = group.number("momentum"), group.number("lr")
+        log_mean, weight = weigh(group.states[0].get("log_mean", -math.inf), log_loss, momentum)
+        ahead = weigh(log_mean, log_loss, momentum)[1] if group.options["nesterov"] else 0.0
+        polar, factor = polar_of_options(group.options), ADJUST[group.options["adjust_lr_fn"]]
+        shrink(group)
+        for p, g, state in zip(group.params, group.grads, group.states, strict=True):
+            state["log_mean"] = log_mean
+            mean = state["momentum_buffer"].lerp_(g, weight)
+            p.add_(_unit_step(mean.lerp(g, ahead) if ahead else mean, polar), alpha=lr * factor(p.shape))
 
 
 def _unit_step(mean: Tensor, polar: Polar) -> Tensor:

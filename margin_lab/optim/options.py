@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +12,7 @@ from margin_lab.checks import choice, nonnegative
 # log L, or L itself: what ``backward`` was called on
 GRADIENTS_OF = ("log_loss", "loss")
 # Switches of torch's own optimizers that change nothing here, with the values at which they ask for nothing.
-_TORCH_SWITCHES: dict[str, str] = {
+SWITCHES: dict[str, str] = {
     "foreach": "",
     "fused": "the fast path is chosen by itself",
     "capturable": "each step reads the gradient's norm back, once, to refuse what is not finite",
@@ -34,15 +34,15 @@ def refuse_switches(name: str, given: Mapping[str, Any]) -> None:
         ValueError: a switch of torch's that is on. TypeError: a name that is no option at all.
     """
     for key, value in given.items():
-        if key not in _TORCH_SWITCHES:
+        if key not in SWITCHES:
             raise TypeError(f"{name} got an unexpected keyword argument {key!r}")
-        if value and _TORCH_SWITCHES[key]:
-            raise ValueError(f"{name} has no {key}={value!r}: {_TORCH_SWITCHES[key]}; leave it out")
+        if value and SWITCHES[key]:
+            raise ValueError(f"{name} has no {key}={value!r}: {SWITCHES[key]}; leave it out")
 
 
 def refuse_unknown(name: str, group: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     """Raise ValueError for keys of a parameter group that nothing would read."""
-    unknown = sorted(set(group) - set(defaults) - OF_SCHEDULERS - OF_TORCH - set(_TORCH_SWITCHES))
+    unknown = sorted(set(group) - set(defaults) - OF_SCHEDULERS - OF_TORCH - set(SWITCHES))
     if unknown:
         raise ValueError(
             f"unknown option {', '.join(map(repr, unknown))} in a parameter group; {name} takes {', '.join(defaults)}"
@@ -97,3 +97,21 @@ def restored(name: str, key: str, saved: Any, own: Any) -> Any:
             f"{key}={described(own)}: make it with the same {key}"
         )
     return own
+
+
+def refuse_frozen(params: Sequence[Tensor]) -> None:
+    """Raise ValueError where a parameter takes no gradient."""
+    frozen = [tuple(p.shape) for p in params if not p.requires_grad]
+    if frozen:
+        raise ValueError(
+            f"parameters of shapes {frozen} are frozen, but the norm is joint over all parameters given: pass only those "
+            "with requires_grad=True, to a new optimizer if you froze them on the way"
+        )
+
+
+def refuse_complex(params: Sequence[Tensor]) -> None:
+    """Raise ValueError where a parameter is complex."""
+    if any(p.is_complex() for p in params):
+        raise ValueError(
+            "complex parameters are not taken: make the real ones, torch.view_as_real(p), the parameters"
+        )

@@ -57,10 +57,11 @@ class NewtonSchulz:
         x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(tiny)
         x = x.to(self.dtype or g.dtype)
         batch = x.shape[:-2]
-        x = x.reshape(-1, *x.shape[-2:])
+        x = x.reshape(-1, *x.shape[-2:]) if batch else x
+        fused = torch.baddbmm if batch else torch.addmm
         for a, b, c in self.coefficients:
             gram = x @ x.mT
-            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+            x = fused(x, fused(gram, gram, gram, beta=b, alpha=c), x, beta=a)
         x = x.reshape(*batch, *x.shape[-2:]).to(g.dtype)
         return x.mT if tall else x
 

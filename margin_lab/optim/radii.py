@@ -95,15 +95,16 @@ def linear_schedule(growth: float = 1.2, period: int = 5) -> dict[str, Any]:
     Raises:
         ValueError: growth <= 0, period < 1.
     """
-    return {"radii": exponential_radii(growth), "period": period_of(period, 0), "decay": 0.0}
+    return {"radii": exponential_radii(growth), "period": period_of(period, 0)}
 
 
 def network_schedule(degree: float, steps: int, sharper: float = 1e3, period: int = 11) -> dict[str, Any]:
-    """PRGD's options for a network: ``PRGD(params, lr, **network_schedule(degree, steps))``.
+    """PRGD's options for a network that fits its data: ``PRGD(params, lr, **network_schedule(degree, steps))``, with lr about
+    ``0.3 / ||grad log L||^2`` at the start.
 
     Over the whole run the radius grows so much that ``R^degree``, and so the outputs of a network of one direction, become
-    ``sharper`` times as large; steps shrink like ``R^(2 - 2 degree)``, as the sharpness of log L demands. The growth is a matter of
-    the run's length: a network that is stretched further than its steps can follow is frozen.
+    ``sharper`` times as large; steps shrink like ``R^(2 - 2 degree)``, as the sharpness of log L demands. The growth is a
+    matter of the run's length: a network that is stretched further than its steps can follow is frozen.
 
     Args:
         degree: of homogeneity, L (:func:`margin_lab.homogeneity_degree`). steps: iterations of the run, rescalings included.
@@ -112,8 +113,7 @@ def network_schedule(degree: float, steps: int, sharper: float = 1e3, period: in
     Raises:
         ValueError: degree <= 0, sharper <= 1, steps or period < 1.
 
-    Source: lab 13d, where this decay beats the smaller ones at degrees 2 and 3; rates there are in units of
-    ``1 / ||grad log L||^2`` at the start, from layers of one norm that fit the data.
+    Source: lab 13d, where this decay beats the smaller ones at degrees 2 and 3, and this ``sharper`` the others.
     """
     if not positive(sharper, "sharper") > 1:
         raise ValueError(f"sharper must be > 1, got {sharper!r}: radii grow")

@@ -14,7 +14,7 @@ NAME = "optimizer"
 
 
 def saved(state_dict: dict[str, Any], name: str) -> dict[str, Any]:
-    """torch's state dict with copies of all tensors, code as text, and the optimizer's name."""
+    """The state dict of torch with copies of all tensors, code as text, and the optimizer's name."""
     groups = [
         {
             key: value if key in OF_TORCH else _mapped(as_data(value), torch.clone)

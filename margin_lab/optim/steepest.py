@@ -16,7 +16,7 @@ from margin_lab.norms.spectral import Polar
 from margin_lab.optim.base import LogLossOptimizer
 from margin_lab.optim.polar import get_polar
 from margin_lab.optim.step_rules import check_cap, check_rule, step_length
-from margin_lab.optim.work import Work, decay_of, descend, joint_norm, largest_entry
+from margin_lab.optim.work import Work, descend, joint_norm, largest_entry, shrink
 
 
 def steepest_update(
@@ -172,8 +172,10 @@ class SteepestDescent(LogLossOptimizer):
         norm = self._own_norm()
         length = self._lengths(work, norm)
         if norm.name == "l2" and type(norm) is L2:
-            size = joint_norm(work.grads) if self.option("average") else work.size
-            descend(work, [n / size if size else 0.0 for n in length])
+            descend(work, [n / work.size if work.size else 0.0 for n in length])
+            return
+        if isinstance(norm, LInf):
+            self._by_signs(work, length)
             return
         moved = directions(norm, work.grads)
         if any(n > torch.finfo(moved[0].dtype).max for n in length):
@@ -182,24 +184,34 @@ class SteepestDescent(LogLossOptimizer):
         with work.all_or_nothing(work.moves(longest)):
             rest = iter(moved)
             for group, n in zip(work.groups, length, strict=True):
-                if decay := decay_of(group):
-                    torch._foreach_mul_(group.params, 1 - decay)
+                shrink(group)
                 torch._foreach_add_(group.params, [next(rest) for _ in group.params], alpha=n)
 
     def _take_averages(self, work: Work) -> None:
-        means = [s.get("average") for s in work.states]
         weight = self.option("average")
-        means = [averaged(g, m, weight) for g, m in zip(work.grads, means, strict=True)]
-        for state, mean in zip(work.states, means, strict=True):
-            state["average"] = mean.clone() if mean.data_ptr() in {g.data_ptr() for g in work.grads} else mean
-        work.use(means)
+        for state, g in zip(work.states, work.grads, strict=True):
+            # a copy, since the gradient itself is the user's
+            state["average"] = averaged(g, state["average"], weight) if "average" in state else g.clone()
+        work.use([state["average"] for state in work.states])
+        work.size = joint_norm(work.grads)
+
+    def _by_signs(self, work: Work, length: list[float]) -> None:
+        if max(length) > torch.finfo(work.params[0].dtype).max:
+            raise OverflowError
+        with work.all_or_nothing(work.moves(max(length))):
+            for group, n in zip(work.groups, length, strict=True):
+                shrink(group)
+                for p, g in zip(
+                    group.params, group.grads, strict=True
+                ):  # one tensor's signs at a time: little memory
+                    p.add_(torch.sign(g), alpha=-n)
 
     def _lengths(self, work: Work, norm: Norm) -> list[float]:
         """The length of each group's step."""
         rule, caps = self.option("rule"), (self.option("max_length"), self.option("max_fall"))
         dual = size = torch.ones((), dtype=torch.float64)
         if rule in ("gradient", "log") or caps[1] is not None:
-            dual = dual * dual_norm(norm, work.grads)
+            dual = dual * (work.size if isinstance(norm, L2) else dual_norm(norm, work.grads))
         if rule == "relative":
             size = size * float(norm(torch.cat([p.reshape(-1) for p in work.params])))
         log_loss = None if work.log_loss is None else dual.new_tensor(work.log_loss)
@@ -217,16 +229,12 @@ def directions(norm: Norm, grads: Sequence[Tensor]) -> list[Tensor]:
     if isinstance(norm, Modular):
         layers = zip(norm.norms.values(), grads, strict=True)
         return [own.direction(_as_layer(own, g)).view_as(g) for own, g in layers]
-    if isinstance(norm, LInf):
-        return list(torch._foreach_neg(torch._foreach_sign(list(grads))))
     flat = norm.direction(torch.cat([g.reshape(-1) for g in grads]))
     return [part.view_as(g) for part, g in zip(flat.split([g.numel() for g in grads]), grads, strict=True)]
 
 
 def dual_norm(norm: Norm, grads: Sequence[Tensor]) -> float:
     """``norm.dual`` of the joint gradient."""
-    if isinstance(norm, L2):
-        return joint_norm(grads)
     if isinstance(norm, Modular):
         layers = zip(norm.norms.values(), grads, strict=True)
         return float(torch.stack([own.dual(_as_layer(own, g)) for own, g in layers]).sum())

@@ -73,12 +73,13 @@ class Work:
             group.grads = [next(rest) for _ in group.params]
 
     def moves(self, longest: float) -> bool:
-        """Whether no entry can overflow if none moves by more than ``longest``; tracks the bound."""
-        if not self.bound + longest <= self.largest_number / 4:
+        """Whether no entry can overflow if none moves by more than ``longest``, after the decay; tracks the bound."""
+        growth = max(1.0, *(abs(1 - decay_of(group)) for group in self.groups))
+        room = self.largest_number / 4
+        if not growth * self.bound + longest <= room:
             self.bound = largest_entry(self.params)
-        safe = not self.half and self.bound + longest <= self.largest_number / 4
-        self.bound += longest
-        return safe
+        self.bound = growth * self.bound + longest
+        return not self.half and self.bound <= room
 
     @contextmanager
     def all_or_nothing(self, safe: bool, *others: Tensor) -> Iterator[None]:
@@ -93,12 +94,15 @@ class Work:
         params = self.params
         changed = [*params, *others]
         saved = [t.clone() for t in changed]
-        yield
-        results = [wide.to(p.dtype) for p, wide in self.half] or params
-        if not math.isfinite(largest_entry(results)):
+        try:
+            yield
+            results = [wide.to(p.dtype) for p, wide in self.half] or params
+            if not math.isfinite(largest_entry(results)):
+                raise OverflowError
+        except BaseException:
             for t, old in zip(changed, saved, strict=True):
                 t.copy_(old)
-            raise OverflowError
+            raise
         for (p, _), result in zip(self.half, results, strict=False):
             p.copy_(result)
 
@@ -158,13 +162,17 @@ def descend(work: Work, rates: Sequence[float]) -> None:
         for group, rate in zip(work.groups, rates, strict=True)
     ):
         raise OverflowError
-    decays = [decay_of(group) for group in work.groups]
     longest = work.size * max(abs(rate) for rate in rates)
     with work.all_or_nothing(work.moves(longest)):
-        for group, rate, decay in zip(work.groups, rates, decays, strict=True):
-            if decay:
-                torch._foreach_mul_(group.params, 1 - decay)
+        for group, rate in zip(work.groups, rates, strict=True):
+            shrink(group)
             torch._foreach_add_(group.params, group.grads, alpha=-rate)
+
+
+def shrink(group: Group) -> None:
+    """Decoupled weight decay, ``p <- (1 - lr weight_decay) p``, before a step."""
+    if decay := decay_of(group):
+        torch._foreach_mul_(group.params, 1 - decay)
 
 
 def decay_of(group: Group) -> float:

@@ -76,8 +76,8 @@ def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     if type(value) is float:
         return value if math.isfinite(value) else {"is": "float", "value": repr(value)}
     if isinstance(value, (np.generic, np.ndarray)):
-        if value.dtype.hasobject:
-            raise ValueError("an array of Python objects cannot be saved without pickle; convert it first")
+        if value.dtype.hasobject:  # labels of any kind
+            return {"is": "objects", "value": _encode(np.asarray(value).tolist(), arrays)}
         return {
             "is": "scalar" if isinstance(value, np.generic) else "array",
             "value": kept(np.asarray(value)),
@@ -110,6 +110,8 @@ def _decode(tree: Any, arrays: Mapping[str, np.ndarray], parts: Mapping[str, typ
         return float(value)
     if what == "array":
         return arrays[value]
+    if what == "objects":
+        return np.array(_decode(value, arrays, parts), dtype=object)
     if what == "scalar":
         return arrays[value][()]
     if what == "tensor":

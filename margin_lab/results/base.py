@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from torch import Tensor
 
+from margin_lab.checks import needs
 from margin_lab.results.archive import read_archive, write_archive
 from margin_lab.results.figures import draw
-from margin_lab.results.optional import needed
 from margin_lab.results.text import as_html, bounded
 
 _KINDS: dict[str, type[Result]] = {}
@@ -88,7 +88,7 @@ class Result:
         Raises:
             ImportError: pandas is not installed.
         """
-        return needed("pandas", ".to_frame()").DataFrame(self.table())
+        return needs("pandas", "pandas", ".to_frame()").DataFrame(self.table())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write to one file (npz with a JSON header, no pickle), in one step, and return its path.

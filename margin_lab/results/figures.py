@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.palette import UNKNOWN, line_style
-from margin_lab.results.optional import needed
+from margin_lab.checks import needs
+from margin_lab.palette import OWN_COLOR, line_style
 
 # What counts from 0 to many: drawn on a logarithmic axis that has a 0.
 _COUNTS = ("step", "epoch")
@@ -35,8 +35,8 @@ def draw(
 ) -> Any:
     """Draw column ``y`` of a table against column ``x``, one line for each value of ``group``; returns the Axes."""
     if ax is None:
-        _, ax = needed("matplotlib.pyplot", ".plot()").subplots(layout="constrained")
-    style = {"color": UNKNOWN} if method is None else line_style(method)
+        _, ax = needs("matplotlib.pyplot", "matplotlib", ".plot()").subplots(layout="constrained")
+    style = {"color": OWN_COLOR} if method is None else line_style(method)
     if points:
         style = {k: v for k, v in style.items() if k != "dashes"} | {"linestyle": "none", "marker": "o"}
     for k, rows in enumerate(_rows(table, group)):

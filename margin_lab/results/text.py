@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-LINES, WIDTH = 15, 100
+LINES, WIDTH = 15, 160
 # Of a table: rows at its beginning and at its end, and columns.
 _ENDS, _COLUMNS = 3, 8
 
@@ -31,7 +31,7 @@ def pairs(values: Mapping[str, Any]) -> str:
 
 
 def bounded(text: str) -> str:
-    """At most 15 lines of 100 characters."""
+    """At most 15 lines of 160 characters; most results need one."""
     return "\n".join(
         textwrap.wrap(text, WIDTH, subsequent_indent="    ", max_lines=LINES, placeholder=" ...")
     )

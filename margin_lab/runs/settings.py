@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from margin_lab.checks import choice, integer
+from margin_lab.checks import Restore, choice, integer
 from margin_lab.runs.method import Option
 
 # About this many records on a logarithmic axis look continuous at book width.
@@ -97,6 +97,21 @@ def _as_list(name: str, value: Any) -> list[Any]:
     if not values:
         raise ValueError(f"{name} is an empty list; give at least one value to sweep over")
     return values
+
+
+def returnable(restore: Restore, like: Tensor) -> Restore:
+    """``restore``, tried before the work begins on a tensor of the results' dtype.
+
+    Raises:
+        ValueError: a dtype that NumPy has not.
+    """
+    try:
+        restore(like[:0])
+    except TypeError:
+        raise ValueError(
+            f"results in {like.dtype} have no NumPy array; pass X as a tensor, or convert the model, say model.float()"
+        ) from None
+    return restore
 
 
 def recorded_steps(record: str | Sequence[int], steps: int) -> list[int]:

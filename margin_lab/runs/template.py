@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from margin_lab.models.buffers import copy_buffers, restore_buffers
 from margin_lab.models.description import describe_model, differences
-from margin_lab.models.homogeneity import trained_parameters
+from margin_lab.models.private import private_copy, trained_parameters
 
 
 def saved_template(template: nn.Module | None) -> dict[str, Any] | None:
@@ -37,7 +36,7 @@ def restored_template(
     found = differences(saved["architecture"], describe_model(model))
     if found:
         raise ValueError(f"{path} holds a run of another network: {found}. Give the one that was trained")
-    template = copy.deepcopy(model)
+    template = private_copy(model)
     named: dict[str, Tensor] = dict(template.named_parameters())
     with torch.no_grad():
         for name, value in saved["constants"].items():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from margin_lab.book.plots.style import line
-from margin_lab.palette import COLORS
+from margin_lab.palette import color_of
 
 
 def against_steps(ax: Any, runs: Any, values: Any, method: str | None = None, **kwargs: Any) -> None:
@@ -20,6 +20,8 @@ def against_steps(ax: Any, runs: Any, values: Any, method: str | None = None, **
     method = method or runs.method
     steps, values = np.asarray(runs.steps), np.asarray(values)
     if values.ndim == 2:
-        ax.fill_between(steps, values.min(0), values.max(0), color=COLORS[method], alpha=0.18, linewidth=0)
+        ax.fill_between(
+            steps, values.min(0), values.max(0), color=color_of(method), alpha=0.18, linewidth=0
+        )
         values = np.median(values, axis=0)
     ax.plot(steps, values, **line(method, **kwargs))

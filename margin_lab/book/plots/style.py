@@ -7,8 +7,8 @@ from typing import Any
 
 from margin_lab.book.inline import inline_html
 from margin_lab.book.picture import inline_image, webp
-from margin_lab.checks import choice, needs
-from margin_lab.palette import COLORS, line_style
+from margin_lab.checks import needs
+from margin_lab.palette import line_style
 
 # Book column: 7 in at 100 dots an inch is the width of the text; higher dpi keeps it sharp on dense screens.
 WIDTH = 7.0
@@ -45,12 +45,7 @@ def figure(columns: int = 1, rows: int = 1, height: float = 3.0, **kwargs: Any) 
 
 
 def line(method: str, **kwargs: Any) -> dict[str, Any]:
-    """Keyword arguments of ``Axes.plot`` that draw a method in its own colour, dash and label.
-
-    Raises:
-        ValueError: an unknown method.
-    """
-    choice(method, "method", tuple(COLORS))
+    """Keyword arguments of ``Axes.plot`` that draw a method in its own colour, dash and label; grey for a reader's own."""
     return {**line_style(method), **kwargs}
 
 

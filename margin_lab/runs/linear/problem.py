@@ -27,6 +27,8 @@ class LinearProblem:
         self._excess = math.log(Z.shape[1]) if reduction == "mean" else 0.0
         # -Z, so that no step changes a sign; of one dataset as a matrix, whose products cost less than a batch of one
         self._down = -Z[0] if len(Z) == 1 else -Z
+        self._up = self._down.mT
+        self._one_set, self._exponential = len(Z) == 1, loss == "exponential"
 
     def grouped(self, w: Tensor) -> Tensor:
         """``[S * H, ..., d]`` as ``[S, H * ..., d]``, to multiply with each dataset's rows."""
@@ -34,13 +36,10 @@ class LinearProblem:
 
     def gradient(self, w: Tensor, needs_loss: bool) -> tuple[Tensor, Tensor | None]:
         """In closed form, without autograd."""
-        down = self._down
-        minus_q = (w if down.ndim == 2 else self.grouped(w)) @ down.mT
-        exponential = self.loss == "exponential"
+        one_set, exponential = self._one_set, self._exponential
+        minus_q = torch.mm(w, self._up) if one_set else self.grouped(w) @ self._up
         weights = torch.softmax(minus_q, -1) if exponential else loss_weights(-minus_q, self.loss)
-        grad = weights @ down
-        if down.ndim == 3:
-            grad = grad.reshape(w.shape)
+        grad = torch.mm(weights, self._down) if one_set else (weights @ self._down).reshape(w.shape)
         if not needs_loss:
             return grad, None
         # steps use exp(log L), for which torch.logsumexp's absolute error is good enough

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
-from margin_lab.checks import as_tensor, finite
+from margin_lab.checks import plain_tensor
 from margin_lab.losses import (
     class_margins,
     log_loss,
@@ -16,7 +18,7 @@ from margin_lab.losses import (
     sample_margins,
 )
 from margin_lab.models import MLP, unflatten
-from margin_lab.models.private import PureModel
+from margin_lab.models.private import PureModel, model_inputs, private_copy
 
 
 class NetworkProblem:
@@ -29,8 +31,12 @@ class NetworkProblem:
         runs_each: runs on each dataset. reduction: "mean" or "sum".
         loss: "exponential", "logistic" or "cross_entropy"; None for the exponential one of one output.
 
+    The model is evaluated in eval mode. Copies are evaluated side by side by ``torch.func.vmap``, or one after another where an
+    operation has no batched form (recurrent layers).
+
     Raises:
-        ValueError: shapes that do not match, labels that do not suit the outputs, NaN.
+        ValueError: shapes that do not match, labels that do not suit the outputs, NaN; a model in training mode that computes
+            something else there.
     """
 
     def __init__(
@@ -47,12 +53,14 @@ class NetworkProblem:
         self.X, self.y, self.runs_each, self.reduction = X, y, runs_each, reduction
         self.shapes = {name: p.shape for name, p in self.pure.theta.items()}
         outputs = self.pure.checked(X[0])
+        _refuse_other_training(model, X[0], outputs)
         self.loss = loss_of_outputs(loss, outputs)
         log_loss(outputs, y[0], self.loss)  # refuses what does not fit, before anything long begins
         for labels in y[1:]:
             sample_margins(outputs, labels)
         self.classes = outputs.ndim == 2 and outputs.shape[1] > 1
         self.link = "exponential" if self.loss == "exponential" else "logistic"
+        self._batched = isinstance(self.pure.module, MLP) or self._has_batched_form()
 
     @property
     def Z(self) -> Tensor:
@@ -67,9 +75,26 @@ class NetworkProblem:
         if isinstance(self.pure.module, MLP):
             f = self.pure.module.stacked(unflatten(grouped, self.shapes), X.flatten(2)[:, None])
         else:
-            f = vmap(vmap(self._one, (0, None)))(grouped, X)
+            if self._batched:
+                f = vmap(vmap(self._one, (0, None)))(grouped, X)
+            else:
+                f = torch.stack(
+                    [torch.stack([self._one(t, x) for t in rows]) for rows, x in zip(grouped, X, strict=True)]
+                )
             f = f[..., 0] if f.shape[3:] == (1,) else f
         return f.flatten(0, 1)
+
+    def _has_batched_form(self) -> bool:
+        """Whether vmap can evaluate and differentiate the model, and without a warning of a slow detour."""
+        self._batched = True
+        theta = torch.cat([p.reshape(-1) for p in self.pure.theta.values()]).expand(len(self.X), -1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                self.gradient(theta, needs_loss=False)
+            except (RuntimeError, ValueError, Warning):
+                return False
+        return True
 
     def _one(self, theta: Tensor, X: Tensor) -> Tensor:
         return self.pure(X, unflatten(theta, self.shapes))
@@ -101,10 +126,10 @@ def network_data(X: object, y: object, model: nn.Module, device: torch.device) -
     Raises:
         ValueError: shapes that do not match, NaN.
     """
-    like = next(model.parameters())
-    inputs = finite(as_tensor(X, "X", device=device), "X").to(like.dtype)
-    raw = y if isinstance(y, Tensor) else torch.as_tensor(y)
-    labels = raw.detach().to(device)
+    inputs = model_inputs(model, X).to(device)
+    given = plain_tensor(y, "y").to(device)
+    # class indices of any integer type: gather takes int64 alone
+    labels = given if given.is_floating_point() or given.is_complex() else given.long()
     if labels.ndim not in (1, 2) or labels.numel() == 0 or inputs.shape[: labels.ndim] != labels.shape:
         raise ValueError(
             f"X {tuple(inputs.shape)} and y {tuple(labels.shape)} do not match; X needs y's leading shape, [n] or [S, n], n >= 1"
@@ -112,3 +137,17 @@ def network_data(X: object, y: object, model: nn.Module, device: torch.device) -
     if labels.ndim == 1:
         inputs, labels = inputs[None], labels[None]
     return inputs, labels
+
+
+def _refuse_other_training(model: nn.Module, X: Tensor, outputs: Tensor) -> None:
+    """Runs are of one function of theta; dropout, batch statistics and the like make another one in training mode."""
+    if not any(m.training for m in model.modules()):
+        return
+    trained = private_copy(model)
+    with torch.random.fork_rng(devices=[X.device] if X.device.type == "cuda" else []), torch.no_grad():
+        same = torch.allclose(trained(X), outputs, rtol=1e-3, atol=1e-6)
+    if not same:
+        raise ValueError(
+            f"{type(model).__name__} computes something else in training mode (dropout, batch statistics), and these runs are of "
+            "one function of the parameters: call model.eval() to train it as it is evaluated, or use train_network"
+        )

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import DivergedError, as_tensor, choice, finite, integer, positive, restore_like
-from margin_lab.models import Network, check_homogeneity, flat_parameters, starts
-from margin_lab.models.homogeneity import homogeneity_degree
+from margin_lab.models import Network, degree_or_none, flat_parameters, starts
 from margin_lab.norms import Norm, on_flat
 from margin_lab.runs.iterate import iterate
 from margin_lab.runs.method import Method, Option, Update
@@ -20,7 +19,7 @@ from margin_lab.runs.networks.problem import NetworkProblem, network_data
 from margin_lab.runs.networks.recorder import Recorder
 from margin_lab.runs.networks.result import NetworkRun, NetworkSweep
 from margin_lab.runs.outside import chosen_method
-from margin_lab.runs.settings import combinations, compute_device, hyperparameters, recorded_steps
+from margin_lab.runs.settings import combinations, compute_device, hyperparameters, recorded_steps, returnable
 
 
 def run_network(
@@ -125,7 +124,8 @@ def sweep_network(
     settings = [dict(s) for _ in range(len(data[0])) for s in settings]
     theta = _start(model, theta0, settings, len(data[0]))
     h = hyperparameters(settings, known, theta)
-    degree = _degree(model, data[0][0])
+    degree = degree_or_none(model, data[0][0])
+    restore = returnable(restore_like(X), theta)
     test = None if X_test is None else network_data(X_test, y_test, model, where)
     if test is not None and len(test[0]) not in (1, len(data[0])):
         raise ValueError(
@@ -136,8 +136,9 @@ def sweep_network(
     theta, diverged_at = iterate(
         problem, theta, row, h, steps, name, recorded, recorder, until_log_loss=until_log_loss
     )
+    degree = _confirmed(problem, theta, degree)
     return recorder.finish(
-        template, theta, degree, name, settings, recorded, diverged_at, until_log_loss, restore_like(X)
+        template, theta, degree, name, settings, recorded, diverged_at, until_log_loss, restore
     )
 
 
@@ -146,14 +147,24 @@ def _on(model: nn.Module, device: torch.device) -> nn.Module:
     return model if next(model.parameters()).device == device else copy.deepcopy(model).to(device)
 
 
-def _degree(model: nn.Module, X: Tensor) -> float | None:
-    """The declared degree, verified; for other modules the measured one; None where there is none."""
-    if isinstance(model, Network):
-        return None if model.degree is None else check_homogeneity(model, X)
-    try:
-        return homogeneity_degree(model, X)
-    except ValueError:
+def _confirmed(problem: NetworkProblem, theta: Tensor, degree: float | None) -> float | None:
+    """The degree, or None where a network at the end of its run does not scale by it: a bias has grown, a bend was met.
+
+    Scales are powers of two, which cost no rounding.
+    """
+    if degree is None:
         return None
+    with torch.no_grad():
+        base = problem.outputs(theta, problem.X).flatten(1)
+        size = base.abs().amax(-1)
+        for scale in (0.5, 4.0):
+            error = (
+                (problem.outputs(scale * theta, problem.X).flatten(1) / scale**degree - base).abs().amax(-1)
+            )
+            measurable = torch.isfinite(error) & (size > 0)
+            if bool((error > 1e3 * torch.finfo(theta.dtype).eps * size)[measurable].any()):
+                return None
+    return degree
 
 
 def _seed(value: Any) -> None:

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from margin_lab.checks import choice, finite
-from margin_lab.losses import LOSSES, class_margins, log_loss, log_loss_of_margins, sample_margins
+from margin_lab.losses import (
+    LOSSES,
+    class_margins,
+    log_loss,
+    log_loss_of_margins,
+    mark_log_loss,
+    sample_margins,
+)
 from margin_lab.models.homogeneity import evaluating
 
 # Samples whose outputs are computed at once where no gradient is needed.
@@ -52,7 +59,8 @@ class Objective:
     def log_batch(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Log of a batch's loss, for the optimizers that step on gradients of ``log L``."""
         if self.loss == NAIVE:
-            return nn.functional.cross_entropy(outputs, y, reduction=self.reduction).log()
+            value = nn.functional.cross_entropy(outputs, y, reduction=self.reduction)
+            return mark_log_loss(value.log())
         return log_loss_of_margins(self._margins(outputs.to(self.dtype), y), self.link, self.reduction)
 
     def full(self, outputs: Tensor, y: Tensor) -> tuple[float, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 from collections.abc import Sequence
@@ -13,15 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from margin_lab.checks import as_tensor, finite, integer, nonnegative, plain_tensor
+from margin_lab.checks import integer, nonnegative
 from margin_lab.losses import log10_of, log_of, sample_margins
-from margin_lab.models import Network, flat_parameters
+from margin_lab.models import Network, degree_or_none, flat_parameters
 from margin_lab.models.buffers import copy_buffers
 from margin_lab.models.description import describe, describe_model, digest
+from margin_lab.models.private import private_copy
+from margin_lab.runs.networks.problem import network_data
 from margin_lab.runs.progress import progress
 from margin_lab.runs.settings import compute_device
 from margin_lab.runs.training.checkpoint import Checkpoint, Clock, Stateful
-from margin_lab.runs.training.degree import confirmed_degree, degree_at_random
+from margin_lab.runs.training.degree import confirmed_degree
 from margin_lab.runs.training.objective import Objective, all_outputs
 from margin_lab.runs.training.optimizers import OptimizerMaker, describe_optimizer, make_optimizer
 from margin_lab.runs.training.recorder import TrainingRecorder, on_cpu
@@ -97,8 +98,9 @@ def train_network(
     """
     rule_maker = get_schedule(schedule)
     integer(epochs, "epochs")
+    _check_numbers(until_log10, snapshots, loss_dtype)
     nonnegative(checkpoint_seconds, "checkpoint_seconds")
-    template, model = copy.deepcopy(model), copy.deepcopy(model)
+    template, model = private_copy(model), private_copy(model)
     model = model.to(compute_device(device, next(model.parameters()).device))
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
@@ -107,6 +109,8 @@ def train_network(
     X, y = _data(X, y, model)
     outputs = all_outputs(model, X)
     y = objective.check(outputs, y)
+    if (X_test is None) != (y_test is None):
+        raise ValueError("X_test and y_test belong together: give both, or neither")
     test = None if X_test is None else _data(X_test, y_test, model)
     if test is not None:
         sample_margins(all_outputs(model, test[0]), test[1])
@@ -142,7 +146,7 @@ def train_network(
         },
         "the start": digest(*model.parameters(), *model.buffers()),
     }
-    degree = degree_at_random(model, X)
+    degree = degree_or_none(model, X)
     session = Session(model, made, rule_maker.rule(made, model), objective, X, y, batch, seed)
     clock = Clock()
     parts: dict[str, Stateful] = {"session": session, "recorder": recorder}
@@ -203,15 +207,28 @@ def _loop(
 
 
 def _data(X: Any, y: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Inputs in the model's dtype, labels as they are, both where the model is."""
-    like = next(model.parameters())
-    inputs = finite(as_tensor(X, "X"), "X").to(like)
-    labels = plain_tensor(y, "y").to(like.device)
-    if labels.ndim != 1 or len(labels) == 0 or len(inputs) != len(labels):
+    """One dataset, taken as full-batch runs take it: inputs in the model's dtype, labels of any integer type."""
+    inputs, labels = network_data(X, y, model, next(model.parameters()).device)
+    if len(labels) != 1 or inputs.ndim < 2:
         raise ValueError(
-            f"X {tuple(inputs.shape)} and y {tuple(labels.shape)} do not match; y needs shape [n] and X [n, ...], n >= 1"
+            f"X {tuple(inputs.shape)} and y {tuple(labels.shape)} do not match: train_network takes one dataset, y [n] and "
+            "X [n, ...]"
         )
-    return inputs, labels
+    return inputs[0], labels[0]
+
+
+def _check_numbers(until_log10: Any, snapshots: Any, loss_dtype: Any) -> None:
+    """Thresholds are finite numbers, and the loss is computed in floating point."""
+    powers = [*snapshots, *([] if until_log10 is None else [until_log10])]
+    bad = [p for p in powers if not isinstance(p, (int, float, np.number)) or not math.isfinite(p)]
+    if bad:
+        raise ValueError(
+            f"snapshots and until_log10 are powers of ten, finite numbers such as -10, got {bad[0]!r}"
+        )
+    if not isinstance(loss_dtype, torch.dtype) or not loss_dtype.is_floating_point:
+        raise ValueError(
+            f"loss_dtype must be a floating-point dtype such as torch.float64, got {loss_dtype!r}"
+        )
 
 
 def _accuracy(model: nn.Module, X: Tensor, y: Tensor) -> float:

@@ -36,7 +36,7 @@ class Form:
 def ngd(w: Tensor, grad: Tensor, log_loss: Tensor, h: Mapping[str, Any], state: Form) -> Tensor:
     """Normalised descent, loss- or gradient-normalised row by row."""
     if state.by_loss is None:
-        return normalized_update(w, grad, h["lr"], "loss")
+        return w - h["lr"] * grad
     return torch.where(
         state.by_loss,
         normalized_update(w, grad, h["lr"], "loss"),

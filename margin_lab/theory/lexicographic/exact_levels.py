@@ -70,7 +70,7 @@ def exact_levels(Z: np.ndarray, norm: str) -> ExactLevels:
             return found
         for i in tight:
             is_open[i], b[i] = False, t
-        g = [sum(p[i] * whole[i][j] for i in range(n) if p[i]) for j in range(d)]
+        g = [sum((p[i] * whole[i][j] for i in range(n) if p[i]), Fraction(0)) for j in range(d)]
         top = max(abs(x) for x in g)
         for j in range(d):
             if moving[j] and norm == "l1":

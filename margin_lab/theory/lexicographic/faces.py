@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from margin_lab.theory.lexicographic.newton import graded_minimum
 from margin_lab.theory.lexicographic.levels import DUST
+from margin_lab.theory.lexicographic.newton import graded_minimum
 from margin_lab.theory.lexicographic.ruler import LexicographicMargin
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from margin_lab.checks import DivergedError, as_tensor, finite, integer, positive, restore_like, signed_labels
 from margin_lab.models import flat_parameters
+from margin_lab.models.private import PureModel
 from margin_lab.runs.networks.problem import network_data
 from margin_lab.theory.lexicographic.network_path import NetworkPath, _Sphere
 
@@ -47,8 +48,9 @@ def gradient_path(
     for value, name in ((until, "until"), (max_turn, "max_turn"), (max_fall, "max_fall")):
         positive(value, name)
     own = flat_parameters(model).double()
-    inputs, labels = network_data(X, y, model, own.device)
-    problem = _Sphere(model, inputs[0], signed_labels(labels[0]))
+    pure = PureModel(model, torch.float64)
+    inputs, labels = network_data(X, y, pure.module, own.device)
+    problem = _Sphere(pure, inputs[0], signed_labels(labels[0]))
     theta = finite(as_tensor(theta0, "theta0").to(own), "theta0")
     if theta.ndim != 2 or theta.shape[1] != len(own):
         raise ValueError(f"theta0 must have shape [S, {len(own)}], got {tuple(theta.shape)}")

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.checks import choice, positive, signed_data
+from margin_lab.checks import choice, norm_name, positive, signed_data
 from margin_lab.hard_margins import hard_margin
 from margin_lab.results import Result
 from margin_lab.results.base import as_numpy
 from margin_lab.theory.lexicographic.faces import Face, LastFace
-from margin_lab.theory.lexicographic.newton import graded_minimum
 from margin_lab.theory.lexicographic.levels import DUST
+from margin_lab.theory.lexicographic.newton import graded_minimum
 from margin_lab.theory.lexicographic.ruler import DUAL, NORMS, ORDER, lexicographic_margin
 
 
@@ -81,7 +81,7 @@ def radii(rho: Any) -> np.ndarray:
     return values
 
 
-def constrained_path(X: Any, y: Any, rho: float | Sequence[float], norm: str = "l2") -> LinearPath:
+def constrained_path(X: Any, y: Any, rho: float | Sequence[float], norm: str | float = "l2") -> LinearPath:
     """Return the constrained path of a linear model under the summed exponential loss.
 
     A homotopy: each radius starts from the one before. l2: Newton's method on the sphere. l1 and linf: Newton's method on a
@@ -105,6 +105,7 @@ def constrained_path(X: Any, y: Any, rho: float | Sequence[float], norm: str = "
         >>> float(path.limit()[0].round(9)) == 13 / 32
         True
     """
+    norm = str(norm_name(norm))
     choice(norm, "norm", NORMS)
     at = radii(rho)
     Z = signed_data(X, y)[0].double().cpu().numpy()

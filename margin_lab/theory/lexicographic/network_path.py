@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jacrev, vmap
+from torch.func import grad, jacrev, vmap
 
 from margin_lab.checks import integer, positive, restore_like, signed_labels
-from margin_lab.models import flat_parameters, model_with, parameter_shapes, unflatten
+from margin_lab.models import flat_parameters, model_with, unflatten
+from margin_lab.models.private import PureModel
 from margin_lab.results import Result
 from margin_lab.results.base import as_numpy
 from margin_lab.runs.networks.problem import network_data
@@ -122,9 +122,9 @@ def network_path(
     ]
     integer(starts, "starts")
     own = flat_parameters(model).double()
-    model = copy.deepcopy(model).double()
-    inputs, labels = network_data(X, y, model, own.device)
-    problem = _Sphere(model, inputs[0], labels[0])
+    pure = PureModel(model, torch.float64)
+    inputs, labels = network_data(X, y, pure.module, own.device)
+    problem = _Sphere(pure, inputs[0], labels[0])
     generator = torch.Generator().manual_seed(integer(seed, "seed"))
     theta = torch.randn(starts, len(own), dtype=torch.float64, generator=generator).to(own)
     if theta0 is not None:
@@ -160,7 +160,7 @@ def network_path(
         log_loss=restore(torch.logsumexp(-q, -1)),
         stationarity=restore(problem.stationarity(found, ladder[-1])),
         agreeing=restore(agreeing),
-        model=model,
+        model=pure.module,
     )
 
 
@@ -177,10 +177,9 @@ def margin_path(
 class _Sphere:
     """``F(theta) = log sum_i exp(-s q_i(theta)) / s`` on spheres, for a batch ``theta [B, P]``."""
 
-    def __init__(self, model: nn.Module, X: Tensor, y: Tensor):
-        shapes = parameter_shapes(model)
-        with torch.no_grad():
-            outputs = model(X)
+    def __init__(self, pure: PureModel, X: Tensor, y: Tensor):
+        shapes = {name: p.shape for name, p in pure.theta.items()}
+        outputs = pure.repeatable(X)
         if outputs.shape not in (y.shape, (*y.shape, 1)):
             raise ValueError(
                 f"the model must have one output a sample, got outputs of shape {tuple(outputs.shape)}"
@@ -189,8 +188,7 @@ class _Sphere:
         y = signed_labels(y).to(X.dtype)
 
         def margins(theta: Tensor) -> Tensor:
-            f: Tensor = functional_call(model, unflatten(theta, shapes), (X,))
-            return f.reshape(y.shape) * y
+            return pure(X, unflatten(theta, shapes)).reshape(y.shape) * y
 
         def objective(theta: Tensor, s: Tensor) -> Tensor:
             return torch.logsumexp(-s * margins(theta), -1) / s
