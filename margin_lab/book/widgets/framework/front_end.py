@@ -17,7 +17,9 @@ _SCRIPTS = (
     "sources.js",
     "share.js",
     "reading.js",
+    "toolbar.js",
     "predict.js",
+    "playhead.js",
     "widget.js",
 )
 

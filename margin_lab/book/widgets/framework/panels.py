@@ -8,7 +8,7 @@ from typing import Any
 from margin_lab.checks import choice
 
 SCALES = ("linear", "log", "symlog")
-MARKS = ("line", "points", "arrow", "area", "value")
+MARKS = ("line", "points", "ring", "arrow", "area", "value")
 INK = "ink"  # the text colour of the page's theme, so that it is legible on light and on dark
 MUTED = "muted"  # the same, paler
 
@@ -50,14 +50,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Series:
-    """One curve, cloud of points, set of arrows from the origin, filled polygon, or number.
+    """One curve, cloud of points, set of rings, set of arrows from the origin, filled polygon, or number.
 
     Args:
         name: key in what ``compute`` returns for the panel.
         label: in the legend; no entry, if empty.
         color: ``"#rrggbb"`` (from ``margin_lab.palette``), or ``INK`` / ``MUTED``.
-        mark: ``"line"``, ``"points"``, ``"arrow"``, ``"area"``, or ``"value"``, which is not drawn: its last y
-            stands in the legend. NaN breaks a line.
+        mark: ``"line"``, ``"points"``, ``"ring"``, ``"arrow"``, ``"area"``, or ``"value"``, which is not drawn: its last y
+            stands in the legend. NaN breaks a line; a ring is named by its place in the arrays (z₁, z₂, ...), so that NaN
+            leaves a sample without one.
         dash: lengths of dashes and gaps; solid, if empty.
         dots: a dot at every point of a line.
         width: of the stroke; the radius of points.

@@ -13,12 +13,13 @@ function extentOf(axis, arrays) {
   return low > high ? [] : [low, high];
 }
 
-/** What one frame's drawn series need, per panel: {panel: {x: [low, high], y: [low, high]}}. */
+/** What one frame needs, per panel: {panel: {x: [low, high], y: [low, high], present: names of the series that it has}}. */
 function extentsOf(spec, frame) {
   return Object.fromEntries(spec.panels.map((panel) => {
     const drawn = panel.series.filter((s) => s.mark !== "value");
     const along = (axis) => extentOf(panel[axis], drawn.map((s) => frame[panel.name][s.name][axis]));
-    return [panel.name, { x: along("x"), y: along("y") }];
+    const present = panel.series.filter((s) => frame[panel.name][s.name].y.length).map((s) => s.name);
+    return [panel.name, { x: along("x"), y: along("y"), present: new Set(present) }];
   }));
 }
 
@@ -27,6 +28,7 @@ function unionOf(spec, a, b) {
   if (!a) return b;
   return Object.fromEntries(spec.panels.map(({ name, x, y }) => [name, {
     x: extentOf(x, [a[name].x, b[name].x]), y: extentOf(y, [a[name].y, b[name].y]),
+    present: new Set([...a[name].present, ...b[name].present]),
   }]));
 }
 

@@ -3,7 +3,8 @@
 
 const MARGIN = { top: 22, right: 14, bottom: 38, left: 46 };
 
-/** `view` tells what surrounds a frame: {extent(axis) or null for free axes, ghost: a pinned frame or null, hidden, guess}. */
+/** `view` tells what surrounds a frame: {far: what the sliders can bring (extents.js), free: whether the axes fit this frame
+ *  alone, ghost: a pinned frame or null, hidden: whether its lines are to be guessed, guess: the height of a guess or null}. */
 function makePanel(spec) {
   const legend = create("div", { class: "ml-legend" });
   const canvas = create("div", { class: "ml-canvas" });
@@ -24,12 +25,12 @@ function makePanel(spec) {
     legend.replaceChildren();
     for (const series of spec.series) {
       const { y } = frame[series.name];
-      if (!series.label) continue;
+      if (!series.label || !view.far.present.has(series.name)) continue;
       const isValue = series.mark === "value";
       const entry = create("span", { class: "ml-legend-entry" }, ...(isValue ? [] : [swatch(series)]), series.label);
-      // an entry that is not there keeps its place, so that nothing below it jumps
+      // an entry that another position of the sliders has keeps its place, so that nothing below it jumps
       if (!y.length) entry.style.visibility = "hidden";
-      if (series.last || isValue) entry.append(create("span", { class: "ml-last" }, view.hidden ? "?" : readable(y.length ? y[y.length - 1] : NaN)));
+      if (series.last || isValue) entry.append(create("span", { class: "ml-last" }, view.hidden ? "?" : readable(y.length ? y.at(-1) : NaN)));
       legend.append(entry);
     }
   }
@@ -52,7 +53,7 @@ function makePanel(spec) {
   function scales(width, height) {
     const drawn = spec.series.filter((s) => s.mark !== "value");
     const shown = [frame, ...(view.ghost ? [view.ghost] : [])];
-    const values = (axis) => view.extent?.[axis] ?? extentOf(spec[axis], shown.flatMap((f) => drawn.map((s) => f[s.name][axis])));
+    const values = (axis) => (view.free ? null : view.far[axis]) ?? extentOf(spec[axis], shown.flatMap((f) => drawn.map((s) => f[s.name][axis])));
     const arrows = drawn.some((s) => s.mark === "arrow") ? [0] : []; // they start at the origin: show it
     let x = domainOf(spec.x, [...values("x"), ...arrows]), y = domainOf(spec.y, [...values("y"), ...arrows]);
     const inner = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];

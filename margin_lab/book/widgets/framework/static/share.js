@@ -7,15 +7,28 @@ function addressKey(root, name) {
   return place > 0 ? `${name}-${place + 1}` : name;
 }
 
-function settingFromAddress(key) {
-  const [name, query] = decodeURIComponent(location.hash.slice(1)).split("?");
-  return name === key && query ? Object.fromEntries(new URLSearchParams(query)) : null;
+// Several widgets of a page share its address: "#prgd?growth=1.2;radius?c=3".
+const addressParts = () => location.hash.slice(1).split(";").filter((part) => part.includes("?"));
+
+/** What the address says about a widget's controls, or null; what no control can have is left out. */
+function settingFromAddress(key, controls) {
+  const mine = addressParts().find((part) => part.startsWith(`${key}?`));
+  if (!mine) return null;
+  const query = new URLSearchParams(mine.slice(key.length + 1));
+  const setting = {};
+  for (const { name, kind, grid } of controls) {
+    const text = query.get(name);
+    const value = kind === "slider" ? Number.parseFloat(text) : text;
+    if (kind === "slider" ? Number.isFinite(value) : grid.includes(value)) setting[name] = value;
+  }
+  return setting;
 }
 
 function settingToAddress(key, setting) {
   const query = new URLSearchParams(Object.entries(setting).map(([name, value]) => [name, String(value)]));
+  const others = addressParts().filter((part) => !part.startsWith(`${key}?`));
   try {
-    history.replaceState(null, "", `#${key}?${query}`);
+    history.replaceState(null, "", `#${[...others, `${key}?${query}`].join(";")}`);
   } catch {
     // an address that may not change (a sandboxed frame): the widget works without
   }
@@ -23,45 +36,68 @@ function settingToAddress(key, setting) {
 
 const quoted = (text) => `"${String(text).replaceAll('"', '""')}"`;
 
-/** One row a point: panel, series, x, y, with the setting in the first lines. */
-function csvOf(spec, setting, frame, reading) {
+/** One row a point: panel, series, x, y; the title and the setting stand above in lines that begin with #. */
+function csvOf(spec, setting, frame, digits) {
+  const number = (value) => Number(value.toPrecision(digits));
   const rows = [`# ${spec.title}`, `# ${Object.entries(setting).map(([k, v]) => `${k}=${v}`).join(", ")}`, "panel,series,x,y"];
   for (const panel of spec.panels) {
     for (const series of panel.series) {
       const { x, y } = frame[panel.name][series.name];
-      for (let i = 0; i < x.length; i++) rows.push([quoted(panel.title), quoted(series.label || series.name), x[i], y[i]].join(","));
+      for (let i = 0; i < x.length; i++) {
+        rows.push([quoted(panel.title), quoted(series.label || series.name), number(x[i]), number(y[i])].join(","));
+      }
     }
   }
-  return rows.join("\n") + "\n" + (reading ? `# ${reading}\n` : "");
+  return rows.join("\n") + "\n";
 }
 
-const STYLED = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "font", "opacity", "text-anchor"];
+const STYLED = [
+  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "font", "opacity",
+  "text-anchor", "paint-order",
+];
 
-/** The panels below each other in one self-contained SVG, in the colours of the page's theme. */
-function svgOf(root, spec) {
+function pinStyles(from, to) {
+  const now = getComputedStyle(from);
+  for (const name of STYLED) to.style.setProperty(name, now.getPropertyValue(name));
+}
+
+/** All panels below each other, each with its title and legend, in one file that needs no style sheet. */
+function svgOf(root) {
   const space = "http://www.w3.org/2000/svg", whole = document.createElementNS(space, "svg");
+  const { color, backgroundColor } = getComputedStyle(root.querySelector(".ml-frame"));
   let height = 8, width = 0;
-  const styles = getComputedStyle(root.querySelector(".ml-frame"));
-  for (const [i, picture] of [...root.querySelectorAll(".ml-canvas > svg")].entries()) {
-    const copy = picture.cloneNode(true);
-    const pairs = [...picture.querySelectorAll("*")].map((e, k) => [e, copy.querySelectorAll("*")[k]]);
-    for (const [from, to] of pairs) {
-      const now = getComputedStyle(from);
-      for (const name of STYLED) to.style.setProperty(name, now.getPropertyValue(name));
+  const write = (text, x, y, style) => {
+    const element = document.createElementNS(space, "text");
+    element.textContent = text;
+    for (const [name, value] of Object.entries({ x, y, style })) element.setAttribute(name, value);
+    whole.append(element);
+  };
+  for (const panel of root.querySelectorAll(".ml-panel")) {
+    const picture = panel.querySelector(".ml-canvas > svg");
+    if (!picture) continue;
+    write(panel.querySelector(".ml-panel-title").textContent, 8, height + 14, `font: 600 14px sans-serif; fill: ${color}`);
+    height += 20;
+    for (const entry of panel.querySelectorAll(".ml-legend-entry")) {
+      if (getComputedStyle(entry).visibility === "hidden") continue;
+      const swatchColor = entry.querySelector("svg")?.style.getPropertyValue("--ml-color");
+      const probe = entry.querySelector("svg > *");
+      const shade = probe ? getComputedStyle(probe).stroke : color;
+      write(entry.textContent, 24, height + 12, `font: 12px sans-serif; fill: ${color}`);
+      if (swatchColor) write("■", 8, height + 12, `font: 12px sans-serif; fill: ${shade === "none" ? getComputedStyle(probe).fill : shade}`);
+      height += 16;
     }
-    const title = document.createElementNS(space, "text");
-    title.textContent = root.querySelectorAll(".ml-panel-title")[i]?.textContent ?? "";
-    title.setAttribute("x", 8);
-    title.setAttribute("y", height + 14);
-    title.setAttribute("style", `font: 600 14px sans-serif; fill: ${styles.color}`);
-    copy.setAttribute("y", height + 20);
-    whole.append(title, copy);
-    height += Number(picture.getAttribute("height")) + 32;
+    const copy = picture.cloneNode(true);
+    const copies = copy.querySelectorAll("*");
+    picture.querySelectorAll("*").forEach((element, i) => pinStyles(element, copies[i]));
+    copy.setAttribute("y", height);
+    whole.append(copy);
+    height += Number(picture.getAttribute("height")) + 12;
     width = Math.max(width, Number(picture.getAttribute("width")));
   }
-  whole.setAttribute("xmlns", space);
-  whole.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  whole.setAttribute("style", `background: ${styles.backgroundColor}`);
+  for (const [name, value] of Object.entries({ xmlns: space, width, height, viewBox: `0 0 ${width} ${height}` })) {
+    whole.setAttribute(name, value);
+  }
+  whole.setAttribute("style", `background: ${backgroundColor}`);
   return new XMLSerializer().serializeToString(whole);
 }
 
