@@ -160,6 +160,15 @@ class Widget:
         """The status line."""
         return str(self.root.locator(".ml-status").inner_text())
 
+    def button(self, name: str) -> Any:
+        """A button of the widget."""
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def reading(self) -> str:
+        """The picture in words, once the widget has told it: it waits until the reader has stopped moving."""
+        self.page.wait_for_timeout(350)
+        return str(self.root.locator(".ml-reading").text_content())
+
     def wait(self, state: str = "ready", timeout: int = 30_000) -> None:
         """Wait until the widget is in a state ("ready" or "error")."""
         self.page.wait_for_function(

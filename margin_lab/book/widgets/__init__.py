@@ -2,6 +2,7 @@
 
 from margin_lab.book.widgets.adam import adam
 from margin_lab.book.widgets.direction import direction
+from margin_lab.book.widgets.framework.clock import Clock, Stop
 from margin_lab.book.widgets.framework.controls import Choice, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure
 from margin_lab.book.widgets.framework.panels import INK, MUTED, Axis, Panel, Rule, Series
@@ -17,11 +18,13 @@ __all__ = [
     "MUTED",
     "Axis",
     "Choice",
+    "Clock",
     "InteractiveFigure",
     "Panel",
     "Rule",
     "Series",
     "Slider",
+    "Stop",
     "adam",
     "direction",
     "init_scale",

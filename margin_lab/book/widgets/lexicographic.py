@@ -169,6 +169,12 @@ def lexicographic() -> InteractiveFigure:
         ],
         panels=_panels(),
         compute=compute,
+        tries={
+            "Slide along the edge": {"rho": 320.0, "model": "l1"},
+            "The shallow part is discarded": {"rho": 100.0, "model": "discarded"},
+            "The rule fails": {"rho": 100.0, "model": "third"},
+        },
+        predict=("shares", "s0"),
         alt="Four plots: the predictor in the plane with the region of margins at least 1; its sorted margins, the shares of the "
         "norm and the distance from the lexicographic point, all against rho",
     )

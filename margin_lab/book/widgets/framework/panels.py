@@ -63,6 +63,7 @@ class Series:
         dots: a dot at every point of a line.
         width: of the stroke; the radius of points.
         last: show the last value of y in the legend.
+        letter: what a ring's name begins with.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Series:
     dots: bool = False
     width: float = 2.0
     last: bool = False
+    letter: str = "z"
 
     def __post_init__(self) -> None:
         choice(self.mark, f"mark of series {self.name!r}", MARKS)
@@ -88,6 +90,7 @@ class Series:
             "dots": self.dots,
             "width": self.width,
             "last": self.last,
+            "letter": self.letter,
         }
 
 

@@ -33,7 +33,7 @@ function drawRings(group, series, points) {
   const named = []; // samples in one place share a ring's name
   points.forEach((p, i) => {
     if (!p) return;
-    const name = "z" + subscript(i + 1), same = named.find(({ at }) => Math.hypot(at[0] - p[0], at[1] - p[1]) < 8);
+    const name = series.letter + subscript(i + 1), same = named.find(({ at }) => Math.hypot(at[0] - p[0], at[1] - p[1]) < 8);
     if (same) return void same.text.text(`${same.text.text()} ${name}`);
     group.append("circle").attr("class", "ml-line").attr("cx", p[0]).attr("cy", p[1]).attr("r", 8).attr("stroke-width", series.width);
     named.push({ at: p, text: group.append("text").attr("class", "ml-ring-name").attr("x", p[0] + 11).attr("y", p[1] + 4).text(name) });

@@ -3,6 +3,16 @@
 
 const MARGIN = { top: 22, right: 14, bottom: 38, left: 46 };
 
+/** Lines of at most `most` letters. */
+function wrapped(text, most) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    if (lines.at(-1) && lines.at(-1).length + word.length >= most) lines.push("");
+    lines[lines.length - 1] += (lines.at(-1) && " ") + word;
+  }
+  return lines;
+}
+
 /** `view` tells what surrounds a frame: {far: what the sliders can bring (extents.js), free: whether the axes fit this frame
  *  alone, ghost: a pinned frame or null, hidden: whether its lines are to be guessed, guess: the height of a guess or null}. */
 function makePanel(spec) {
@@ -101,8 +111,10 @@ function makePanel(spec) {
       marks.append("path").attr("class", "ml-guess-mark").attr("d", `M${end - 26} ${level}H${end}M${end - 9} ${level - 6}L${end} ${level}L${end - 9} ${level + 6}`);
     }
     if (!any && !view.hidden) {
-      svg.append("text").attr("class", "ml-empty").attr("text-anchor", "middle")
-        .attr("x", (MARGIN.left + width - MARGIN.right) / 2).attr("y", height / 2).text(spec.empty);
+      const middle = (MARGIN.left + width - MARGIN.right) / 2;
+      wrapped(spec.empty, (width - MARGIN.left - MARGIN.right) / 7).forEach((line, i) => {
+        svg.append("text").attr("class", "ml-empty").attr("text-anchor", "middle").attr("x", middle).attr("y", height / 2 + 18 * i).text(line);
+      });
     }
   }
 

@@ -9,6 +9,9 @@ function askable(spec, frame) {
   return all.find(declared) ?? all.find(({ series }) => series.last) ?? all[0] ?? null;
 }
 
+/** Whether there is a curve to ask for at all. */
+const hasAskable = (spec) => spec.panels.some((p) => !p.equal && p.series.some((s) => s.mark === "line" && s.label));
+
 /** {button, element, hides(panel), guess(panel), update(frame)}; `heightsOf(panel)` inverts shares of a panel's height. */
 function makePrediction(spec, heightsOf, redraw) {
   const button = create("button", {
@@ -19,6 +22,7 @@ function makePrediction(spec, heightsOf, redraw) {
   const label = create("label", { class: "ml-guess" });
   const answer = create("span", { class: "ml-answer", role: "status" });
   const element = create("div", { class: "ml-prediction", hidden: "" }, label, reveal, answer);
+  button.toggleAttribute("hidden", !hasAskable(spec));
   let frame = null, on = false, shown = false, asked = null;
 
   const value = () => heightsOf(asked.panel.name).invert(slider.value / 100);

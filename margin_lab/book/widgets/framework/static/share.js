@@ -89,6 +89,7 @@ function svgOf(root) {
     const copy = picture.cloneNode(true);
     const copies = copy.querySelectorAll("*");
     picture.querySelectorAll("*").forEach((element, i) => pinStyles(element, copies[i]));
+    copies.forEach((element) => element.style.removeProperty("--ml-color")); // used up
     copy.setAttribute("y", height);
     whole.append(copy);
     height += Number(picture.getAttribute("height")) + 12;
