@@ -1,6 +1,7 @@
 """Interactive figures: the same picture in the book (precomputed) and in a notebook (recomputed by the kernel)."""
 
 from margin_lab.book.widgets.adam import adam
+from margin_lab.book.widgets.batch_size import batch_size
 from margin_lab.book.widgets.direction import direction
 from margin_lab.book.widgets.framework.clock import Clock, Stop
 from margin_lab.book.widgets.framework.controls import Choice, Slider
@@ -26,6 +27,7 @@ __all__ = [
     "Slider",
     "Stop",
     "adam",
+    "batch_size",
     "direction",
     "init_scale",
     "lexicographic",
