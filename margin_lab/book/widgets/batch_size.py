@@ -47,7 +47,7 @@ def batch_size() -> InteractiveFigure:
         "weight of each rank; the angle of a run with this batch size",
         tries={
             "One sample: the mean": {"b": 1},
-            "Half of them: nearly there": {"b": N // 2},
+            "Half of them: most of the way": {"b": N // 2},
             "All: the max margin": {"b": N},
         },
         predict=("angle", "run"),
