@@ -184,6 +184,7 @@ class SingularBounds(Bounds):
         self.lower, self.lower_error = -torch.inf, 0.0
         self.upper, self.upper_error = torch.inf, 0.0
         self.w, self.p = torch.zeros_like(self.Z[0]), A.new_full((len(A),), 1 / len(A))
+        self.m, self.longest = self.Z[:, 0], float(torch.linalg.vector_norm(self.Z, dim=1).max())
         self.columns = torch.linalg.vector_norm(self.Z, torch.inf, dim=0)
         # an SVD is right to a few roundings of the largest singular value, each
         self._svd = 4 * EPS * min(self.shape)
@@ -199,6 +200,7 @@ class SingularBounds(Bounds):
                 [margins.min(), (margins - EPS * (self.Z.abs() @ w.abs())).min()]
             ).tolist()
             if lower > self.lower:
+                self.m = margins
                 self.w, self.lower, self.lower_error = w, lower, lower - safe + self._svd * abs(lower)
         if p is not None and bool(torch.isfinite(p).all()) and bool((p > 0).any()):
             p = p.clamp_min(0) / p.amax()
