@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -66,9 +68,18 @@ def _entries(a: list[Any] | tuple[Any, ...]) -> Iterator[Any]:
 
 def _numbers(a: np.ndarray, name: str) -> np.ndarray:
     """The array in a dtype that torch has, without changing a value."""
-    if a.dtype.kind in "US" or (a.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in a.flat)):
-        raise ValueError(f"it holds text; for classes by name pass np.unique({name}, return_inverse=True)[1]")
+    if a.dtype.kind in "US" or a.dtype.kind == "O":
+        text = next((v for v in a.flat if isinstance(v, (str, bytes))), None)
+        if text is not None:
+            raise ValueError(
+                f"it holds {str(text)!r}, which is text; encode text as numbers, classes by np.unique({name}, return_inverse=True)[1]"
+            )
     if a.dtype.kind == "O":
+        odd = next((v for v in a.flat if not isinstance(v, (Number, Decimal, np.bool_))), None)
+        if odd is not None:
+            raise ValueError(
+                f"it holds {odd!r} ({type(odd).__name__}); encode it as a number, and drop or fill what is missing"
+            )
         return a.astype(np.float64)
     if a.dtype.kind == "f" and a.dtype.itemsize > 8:
         narrow = a.astype(np.float64)

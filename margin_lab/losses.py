@@ -20,6 +20,7 @@ MARGIN_LOSSES = ("exponential", "logistic")
 # Of the samples' losses before the log; "none" is for log_loss alone.
 REDUCTIONS = ("mean", "sum", "none")
 
+
 class Ledger:
     """How many backward passes went through a log loss; an optimizer that sees none of them was given another loss.
 

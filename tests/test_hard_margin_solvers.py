@@ -126,6 +126,14 @@ def test_samples_of_the_rows_lead_to_the_answer_for_all(n, d):
     check(Z, solve(Z))
 
 
+@pytest.mark.parametrize("norm", ["l1", "linf"])
+def test_samples_of_the_rows_lead_to_the_same_program(norm, monkeypatch):
+    Z = gaussian(3000, 8)
+    check(Z, sampled := solve(Z, norm=norm))
+    monkeypatch.setattr(linear_program, "DIRECT", 10**6)
+    assert sampled.margin == pytest.approx(solve(Z, norm=norm).margin, rel=1e-10)
+
+
 def test_a_contradiction_in_a_sample_ends_the_search():
     Z = np.vstack([gaussian(4000, 10), np.tile(-gaussian(4000, 10)[:5], (800, 1))])
     U, c = (t.numpy() for t in unit_rows(torch.tensor(Z), 2.0))

@@ -109,7 +109,7 @@ def test_gradients_of_the_loss_itself(make: Any) -> None:
     by_log, by_loss = make([a], lr=0.2), make([b], lr=0.2, gradients_of="loss")
     for _ in range(5):
         by_log.zero_grad()
-        value = ml.log_loss(X @ a, Y)
+        value = ml.log_loss(X @ a, Y, reduction="sum")
         value.backward()
         by_log.step(loss=value)
         by_loss.zero_grad()
@@ -142,7 +142,7 @@ def test_autocast_does_not_round_the_loss(dtype: torch.dtype) -> None:
     assert value.item() == pytest.approx(exact, rel=1e-6)
     value.backward()
     assert head.weight.grad is not None and torch.isfinite(head.weight.grad).all()
-    half = ml.log_loss(torch.full((3,), 301.0, dtype=dtype), torch.ones(3), "logistic")
+    half = ml.log_loss(torch.full((3,), 301.0, dtype=dtype), torch.ones(3), "logistic", "sum")
     assert half.item() == pytest.approx(-float(torch.tensor(301.0, dtype=dtype)) + math.log(3), rel=1e-6)
 
 

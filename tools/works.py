@@ -98,11 +98,11 @@ def reference(key: str, root: Path = ROOT) -> str:
 
 
 def page(root: Path = ROOT) -> str:
-    """The bibliography: every work under an anchor of its own."""
+    """The bibliography: what the page says first, as it is, and every work under an anchor of its own."""
+    preface = (root / PAGE).read_text(encoding="utf-8").partition("<a id=")[0].rstrip()
     keys = sorted(works(root).entries, key=lambda key: (labels(root)[key][0].lower(), labels(root)[key][1]))
     entries = "\n\n".join(f'<a id="{key}"></a>\n{reference(key, root)}' for key in keys)
-    head = "The works that the chapters cite. `tools/works.py` writes this page from `book/references.bib`."
-    return f"# Bibliography\n\n{head}\n\n{entries}\n"
+    return f"{preface}\n\n{entries}\n"
 
 
 def listed(notebook: dict[str, Any], root: Path = ROOT) -> str:

@@ -12,7 +12,7 @@ import torch
 from margin_lab.checks import as_tensor, choice, norm_name, positive, signed_data
 from margin_lab.hard_margins.dual_active_set import least_distance
 from margin_lab.hard_margins.intercept import with_intercept
-from margin_lab.hard_margins.linear_program import margin_program
+from margin_lab.hard_margins.linear_program import margin_pairs
 from margin_lab.hard_margins.proximal import proximal_point
 from margin_lab.hard_margins.rational import affordable, exact_margin
 from margin_lab.hard_margins.separability import Verdict, decide
@@ -181,7 +181,7 @@ def _proximal(bounds: Bounds, tol: float) -> Report:
 
 def _highs(bounds: Bounds, tol: float) -> Report:
     U, c = unit_rows(bounds.Z, math.inf)
-    for w, lam in margin_program(U.cpu().numpy(), c.cpu().numpy(), bounds.norm):
+    for w, lam in margin_pairs(U.cpu().numpy(), c.cpu().numpy(), bounds.norm):
         bounds.offer(torch.from_numpy(w).to(c.device), torch.from_numpy(lam).to(c.device) * c)
         if bounds.settled(tol):
             break

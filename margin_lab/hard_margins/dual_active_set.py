@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
+from margin_lab.hard_margins.samples import Answer, Pair, working_rows
+
 # DAQP's tolerance on unit rows (its default, 1e-6, certifies 1e-6), and its iterations, of which Gaussian data needs some d.
 FEASIBLE, STEPS = 1e-11, 10_000
-# From this many rows on, samples of a SHRINKth are solved first, down to those of START rows, or 8 d.
-DIRECT, SHRINK, START = 2500, 16, 1000
-# At most MORE d violated rows join the working set in a round, and the KEEP d nearest to their bound stay. Found on Gaussian data
-# from 2,000 x 100 to 200,000 x 50; twice or half of either costs some 30 %. Sets that need more rounds go to another solver.
-MORE, KEEP, ROUNDS = 5, 3, 50
-
-
-class Pair(NamedTuple):
-    """w ``[d]`` and multipliers ``[n]`` of the rows, to a common factor."""
-
-    w: np.ndarray
-    lam: np.ndarray
+# From this many rows on, samples of them are solved first.
+DIRECT = 2500
 
 
 def least_distance(U: np.ndarray, c: np.ndarray) -> Iterator[Pair]:
@@ -35,9 +26,8 @@ def least_distance(U: np.ndarray, c: np.ndarray) -> Iterator[Pair]:
     Yields:
         Nothing where every solver runs out of iterations.
 
-    Sources: Arnström, Bemporad and Axehill, A dual active-set solver for embedded quadratic programming using recursive LDL'
-    updates, IEEE Trans. Automatic Control 67 (2022), for DAQP; Clarkson, Las Vegas algorithms for linear and integer programming
-    when the dimension is small, J. ACM 42 (1995), for why a sample of the rows leaves few violated.
+    Source: Arnström, Bemporad and Axehill, A dual active-set solver for embedded quadratic programming using recursive LDL'
+    updates, IEEE Trans. Automatic Control 67 (2022), for DAQP.
     """
     n, d = U.shape
     if d > n:  # w lies in the span of the rows: U w = R' (Q'w)
@@ -92,46 +82,20 @@ def non_negative_least_squares(U: np.ndarray, c: np.ndarray) -> Pair | None:
 
 
 def on_samples(U: np.ndarray, c: np.ndarray) -> Pair | None:
-    """Solve for samples of the rows that grow sixteenfold, each from the rows that mattered in the one before."""
-    n, d = U.shape
-    order = np.random.default_rng(0).permutation(
-        n
-    )  # deterministic, and independent of how the data is sorted
-    sizes = [n]
-    while sizes[-1] > max(START, 8 * d):
-        sizes.append(sizes[-1] // SHRINK)
-    more = MORE * max(50, d)
-    rows, active, lam = order[: sizes[-1]], np.zeros(0, dtype=np.int64), np.zeros(n)
-    found: Pair | None = None
-    for size in reversed(sizes):
-        sample = order[:size] if size < n else None
-        inside, bound = (U, c) if sample is None else (U[sample], c[sample])
-        for _ in range(ROUNDS):
-            found = on_rows(U[rows], c[rows], active)
-            if found is None:
-                return None
-            excess = inside @ found.w - bound
-            new = np.flatnonzero(excess < -FEASIBLE)
-            lam = np.zeros(n)
-            lam[rows] = found.lam
-            if len(new) == 0 or _contradict(U[rows], found):
-                break
-            if len(new) > more:
-                new = new[np.argpartition(excess[new], more)[:more]]
-            slack = U[rows] @ found.w - c[rows]
-            near = (
-                slack <= np.partition(slack, KEEP * d)[KEEP * d] if len(slack) > KEEP * d else slack < np.inf
-            )
-            rows = np.union1d(rows[near | (found.lam > 0)], new if sample is None else sample[new])
-            active = np.flatnonzero(lam[rows] > 0)
-        if found is None or _contradict(U[rows], found):
-            break
-    return None if found is None else Pair(found.w, lam)
+    """Solve for samples of the rows that grow."""
 
+    def solve(U: np.ndarray, c: np.ndarray, active: np.ndarray) -> Answer | None:
+        pair = on_rows(U, c, active)
+        # NNLS returns a multiple of w
+        return None if pair is None else Answer(*pair, height=max(float((U @ pair.w / c).min()), 0.0))
 
-def _contradict(U: np.ndarray, found: Pair) -> bool:
-    """Whether these rows alone allow no w: more rows will not change that."""
-    return bool((U @ found.w <= 0).any())
+    found = working_rows(U, c, solve, FEASIBLE)
+    if found is None:
+        return None
+    rows, answer = found
+    lam = np.zeros(len(U))
+    lam[rows] = answer.lam
+    return Pair(answer.w, lam)
 
 
 def polish(U: np.ndarray, c: np.ndarray, lam: np.ndarray) -> Pair | None:

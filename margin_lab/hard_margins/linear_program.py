@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from margin_lab.hard_margins.samples import Answer, Pair, working_rows
+
 # Errors are magnified at most this much more from one linear program to the next.
 ZOOM = 1e6
 # Entries of w and lam below this, relative to the largest, are not part of a basis.
@@ -15,7 +17,33 @@ DUST = 1e-12
 # Limits of one call: interior-point steps (20 to 60 where it succeeds), simplex steps a column, and, should these not bind,
 # seconds, some hundred times what dense programs need.
 INTERIOR_STEPS, SIMPLEX_STEPS, SHORTEST, PER_ENTRY = 300, 20, 20.0, 1e-3
+# From this many rows on, samples of them are solved first; rows that are short by less than FEASIBLE are not violated.
+DIRECT, FEASIBLE = 2500, 1e-12
 TINY = np.finfo(np.float64).tiny
+
+
+def margin_pairs(U: np.ndarray, c: np.ndarray, norm: str) -> Iterator[Pair]:
+    """Yield pairs as :func:`margin_program` does; of many rows, samples of them are solved first."""
+    if len(U) <= DIRECT:
+        yield from (Pair(*pair) for pair in margin_program(U, c, norm))
+        return
+
+    def solve(U: np.ndarray, c: np.ndarray, active: np.ndarray) -> Answer | None:
+        best = None
+        for w, lam in margin_program(U, c, norm, rounds=1):
+            height = float((U @ w / c).min())
+            if best is None or height > best.height:
+                best = Answer(w, lam, height)
+        return best
+
+    found = working_rows(U, c, solve, FEASIBLE)
+    if found is None:
+        return
+    rows = found[0]
+    for w, part in margin_program(U[rows], c[rows], norm):
+        lam = np.zeros(len(U))
+        lam[rows] = part
+        yield Pair(w, lam)
 
 
 def margin_program(U: np.ndarray, c: np.ndarray, norm: str, *, rounds: int = 4) -> Iterator[tuple[Any, Any]]:

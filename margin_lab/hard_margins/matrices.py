@@ -179,11 +179,8 @@ class SingularBounds(Bounds):
     """:class:`Bounds` in a norm of singular values; the rows of Z are the flattened ``A_c``."""
 
     def __init__(self, A: Tensor, norm: str):
+        super().__init__(A.flatten(1), norm)
         self.A, self.shape = A, A.shape[1:]
-        self.Z, self.norm = A.flatten(1), norm
-        self.lower, self.lower_error = -torch.inf, 0.0
-        self.upper, self.upper_error = torch.inf, 0.0
-        self.w, self.p = torch.zeros_like(self.Z[0]), A.new_full((len(A),), 1 / len(A))
         self.columns = torch.linalg.vector_norm(self.Z, torch.inf, dim=0)
         # an SVD is right to a few roundings of the largest singular value, each
         self._svd = 4 * EPS * min(self.shape)

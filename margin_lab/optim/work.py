@@ -137,7 +137,7 @@ def gather(groups: Sequence[dict[str, Any]], state: Any) -> Work:
 
 def joint_norm(tensors: Sequence[Tensor], p: float = 2.0) -> float:
     """The l_p norm of all tensors together, with one look at the device; nan or inf where one of them is not finite."""
-    parts = torch.stack([n.double() for n in torch._foreach_norm(list(tensors), p)]).tolist()
+    parts = torch.stack(torch._foreach_norm(list(tensors), p)).double().tolist()
     total = _joined(parts, p)
     top = tensors[0].dtype
     if p != math.inf and not _ROOM[top] <= total < math.inf:
@@ -146,7 +146,7 @@ def joint_norm(tensors: Sequence[Tensor], p: float = 2.0) -> float:
         if largest == 0 or not math.isfinite(largest):
             return largest
         scaled = torch._foreach_div(list(tensors), largest)
-        parts = torch.stack([n.double() for n in torch._foreach_norm(scaled, p)]).tolist()
+        parts = torch.stack(torch._foreach_norm(scaled, p)).double().tolist()
         total = largest * _joined(parts, p)
     return total
 

@@ -20,8 +20,6 @@ def against_steps(ax: Any, runs: Any, values: Any, method: str | None = None, **
     method = method or runs.method
     steps, values = np.asarray(runs.steps), np.asarray(values)
     if values.ndim == 2:
-        ax.fill_between(
-            steps, values.min(0), values.max(0), color=color_of(method), alpha=0.18, linewidth=0
-        )
+        ax.fill_between(steps, values.min(0), values.max(0), color=color_of(method), alpha=0.18, linewidth=0)
         values = np.median(values, axis=0)
     ax.plot(steps, values, **line(method, **kwargs))
