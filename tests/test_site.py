@@ -6,7 +6,7 @@ import pytest
 from browser import Watched
 from built_site import PAGES, SITE
 
-from margin_lab.book.quiz import Question, Quiz
+from margin_lab.book.quiz import NumberQuestion, Question, Quiz
 
 pytestmark = [
     pytest.mark.browser,
@@ -84,6 +84,40 @@ def test_quiz_counts_first_tries_by_mouse_and_keyboard(chromium, tmp_path):
     assert first.get_by_text("Yes: the largest entry.").is_visible()
     assert status.inner_text() == "0 of 1 right at the first try, 1 to go."
     second.locator("[data-answer=right] summary").focus()
+    page.keyboard.press("Enter")
+    assert status.inner_text() == "1 of 2 right at the first try."
+    watched.assert_clean()
+    watched.context.close()
+
+
+def test_number_question_answers_offline_by_mouse_and_keyboard(chromium, tmp_path):
+    quiz = Quiz(
+        NumberQuestion("Half?", right=0.5, why="One of two.", hint="Divide."),
+        NumberQuestion("A tenth?", right=0.1, why="One of ten."),
+    )
+    path = tmp_path / "quiz.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8>{quiz._repr_html_()}", encoding="utf-8")
+    watched = Watched(chromium, offline=True)
+    page = watched.open_file(path)
+    first, second = page.locator("[data-question]").all()
+    status = page.get_by_role("status")
+
+    first.get_by_text("Hint").click()  # is no answer
+    first.get_by_text("Hint").click()
+    assert status.inner_text() == "Type a number and check it."
+    first.get_by_role("button").click()
+    assert first.get_by_text("Type a number.").is_visible()
+    first.get_by_role("textbox").fill("0,7")
+    first.get_by_role("button").click()
+    assert first.get_by_text("Too large.").is_visible()
+    assert first.get_by_text("Divide.").is_visible()
+    assert not first.get_by_text("One of two.").is_visible()
+    assert status.inner_text() == "0 of 1 right at the first try, 1 to go."
+    first.get_by_role("textbox").fill("1/2")
+    page.keyboard.press("Enter")
+    assert first.get_by_text("One of two.").is_visible()
+    assert not first.get_by_text("Too large.").is_visible()
+    second.get_by_role("textbox").fill("1e-1")
     page.keyboard.press("Enter")
     assert status.inner_text() == "1 of 2 right at the first try."
     watched.assert_clean()
