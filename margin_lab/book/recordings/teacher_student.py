@@ -42,7 +42,8 @@ class TeacherStudent:
 
     Args:
         seeds: each draws a teacher, its samples and a student's start. n, d, width: training samples, inputs, hidden units.
-        n_test: test samples. active: inputs that each of the teacher's neurons sees; d makes it dense. The paper's n, d and width are not in its text; these are ours, small enough to run in a chapter.
+        n_test: test samples. active: inputs that each of the teacher's neurons sees; d makes it dense. The paper's
+            n, d and width are not in its text; these are ours, small enough to run in a chapter.
 
     Attributes:
         X, y, X_test, y_test: ``[S, n, d]``, ``[S, n]`` and the same for the tests. net: the student's architecture.
