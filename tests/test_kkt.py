@@ -111,6 +111,25 @@ def test_the_hard_margin_of_a_linear_model_is_a_kkt_point(norm: str) -> None:
         assert loose.epsilon < 1e-9 * loose.margin**-1 and loose.delta > 1
 
 
+@pytest.mark.parametrize("length", [1.0, 10.0, 1000.0])
+def test_a_kkt_point_need_not_be_aligned(length: float) -> None:
+    """Aligned means nearly KKT; the converse is false, whatever the norm of the parameters."""
+    data = ml.datasets.dataset_1()
+    net, at = ml.models.MLP([2, 1]), [length, 0.0]
+    best = residuals(net, data.X, data.y, multipliers="svm", theta=at)
+    assert best.epsilon < 1e-12 and best.delta < 1e-12
+    proof = residuals(net, data.X, data.y, theta=at)
+    # all three samples weigh the same, and their mean is (0.1, -0.33)
+    assert proof.alignment == pytest.approx(0.3 / math.hypot(0.3, math.sqrt(0.99)), rel=1e-12)
+    assert proof.epsilon > 10
+
+
+def test_the_bound_on_delta_is_tight_to_a_quarter() -> None:
+    X = np.array([[1.0], [1 + 1.278e-4]])  # a linear model at 1e4: the second margin is larger by 1.278
+    report = residuals(ml.models.MLP([1, 1]), X, np.ones(2), theta=[1e4])
+    assert 0.75 < report.delta / report.delta_bound < 1
+
+
 def test_the_reversed_divergence_says_nothing(binary: HomogeneousModel) -> None:
     for norm in ("l1", "linf"):
         assert abs(reversed_bregman(binary, binary.theta, norm)) < 1e-12

@@ -21,12 +21,12 @@ BOOK = Path(__file__).resolve().parent.parent / "book"
 CALLS: list[int] = []
 
 
-def declared() -> dict[str, dict[str, Any]]:
-    """Name and full parameters of every lab in the book, as the notebooks' parameter cells make them."""
+def declared(scale: str = "full") -> dict[str, dict[str, Any]]:
+    """Name and parameters at one scale of every lab in the book, as the notebooks' parameter cells make them."""
     found: dict[str, dict[str, Any]] = {}
 
-    def stand_in(name: str, *, full: dict[str, Any], **others: Any) -> None:
-        found[name] = json.loads(json.dumps(full))
+    def stand_in(name: str, **scales: Any) -> None:
+        found[name] = json.loads(json.dumps(scales[scale]))
 
     for path in BOOK.glob("13*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -167,3 +167,27 @@ def test_intervals() -> None:
         interval([1.0])
     with pytest.raises(ValueError, match="one length"):
         paired([1.0, 2.0], [1.0])
+
+
+def test_a_claim_is_asserted_with_the_books_parameters_and_reported_with_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    quick, full = declared("quick")["start"], declared()["start"]
+    book = Lab("start", quick=quick, full=full)
+    assert book.own and book.expect(np.bool_(True), "all is well")
+    with pytest.raises(AssertionError, match="this does not hold: the sky is green"):
+        book.expect(np.bool_(False), "the sky is green")
+    for fork in (
+        Lab("start", quick={**quick, "seeds": 3}, full=full),
+        Lab("start", quick=quick, full={**full, "seeds": 3}),
+        Lab("my_start", quick=quick, full=full),
+        lab(tmp_path, "quick"),
+    ):
+        assert not fork.own and fork.expect(1 < 2, "two is more than one")
+        assert not fork.expect(False, "the sky is green")
+        assert capsys.readouterr().out == "with your parameters this does not hold: the sky is green\n"
+
+
+def test_the_quick_parameters_that_the_package_knows_are_those_of_the_notebooks() -> None:
+    known = json.loads((DATA / "labs.json").read_text(encoding="utf-8"))
+    assert known == declared("quick"), "write margin_lab/book/recordings/data/labs.json anew"

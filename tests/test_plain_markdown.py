@@ -112,6 +112,8 @@ def test_evidence_is_folded_in_jupyterlab(path):
     for cell in cells(path, "markdown"):
         source = "".join(cell["source"])
         if re.match(r"#+ Evidence\b", source):
+            # JupyterLab hides the cells after a collapsed heading, not the text below it in its own cell
+            assert len(source.strip().splitlines()) == 1, cell["id"]
             assert cell["metadata"].get("jp-MarkdownHeadingCollapsed") is True, cell["id"]
             assert cell["metadata"].get("heading_collapsed") is True, cell["id"]
         else:

@@ -68,12 +68,13 @@ def assert_shows_margin_labs_own_numbers(widget: Widget) -> None:
         np.testing.assert_allclose(gap, np.maximum(data.margin - run.margin, 1e-16), rtol=2e-6, atol=2e-15)
         along, distance = shown.frame["path"][name]
         np.testing.assert_allclose(along, run.w @ data.w_star, rtol=2e-6)
-        across = run.w - np.outer(run.w @ data.w_star, data.w_star)
+        across = np.linalg.norm(run.w - np.outer(run.w @ data.w_star, data.w_star), axis=1)
         scale = np.abs(run.w).max(axis=1)
-        assert np.all(
-            np.abs(np.abs(distance) - np.linalg.norm(across, axis=1))
-            <= 2e-6 * np.abs(distance) + 1e-12 * scale
-        )
+        assert (distance >= 0).all()
+        assert np.all(np.abs(distance - across) <= 2e-6 * distance + 1e-12 * scale)
+        angle = np.degrees(across / along)  # small
+        rounding = 1e-8 + 1e-10 * scale / along
+        np.testing.assert_array_less(np.abs(shown.frame["angle"][name][1] - angle), 2e-3 * angle + rounding)
 
 
 def test_prgd_first_picture(prgd: Widget) -> None:
@@ -83,7 +84,7 @@ def test_prgd_first_picture(prgd: Widget) -> None:
 
 
 def test_prgd_mouse(prgd: Widget) -> None:
-    before = {panel: prgd.paths(panel) for panel in ("plane", "path", "gap")}
+    before = {panel: prgd.paths(panel) for panel in ("angle", "path", "gap")}
     prgd.drag("growth", 0.5, 0.9)
     assert prgd.state().setting["growth"] > 1.2
     assert all(prgd.paths(panel) != before[panel] for panel in before)
@@ -187,7 +188,7 @@ def test_pointer_reads_the_same_iteration_in_every_panel(prgd: Widget) -> None:
     number = float(mantissa) * 10 ** int(exponent.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
     np.testing.assert_allclose(number, gap[int(iteration)], rtol=0.02)
     assert abs(int(iteration) - steps[80]) <= 2
-    assert prgd.root.locator(".ml-probe-ring").count() == 2  # in the path, too
+    assert prgd.root.locator(".ml-probe-ring").count() == 3  # in the angle and the path, too
     prgd.page.mouse.move(box["x"], box["y"] - 300)
     assert prgd.root.locator(".ml-probe-ring").count() == 0
 

@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from margin_lab.book.widgets import INK, Axis, Choice, InteractiveFigure, Panel, Rule, Series, Slider
+from margin_lab.book.widgets import (
+    INK,
+    Axis,
+    Choice,
+    Clock,
+    InteractiveFigure,
+    Panel,
+    Rule,
+    Series,
+    Slider,
+    Stop,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -74,6 +85,67 @@ def toy(**changes: Any) -> InteractiveFigure:
     return InteractiveFigure("toy", **{**options, **changes})
 
 
+TRIES = {"Fast": {"rate": 3.0, "kind": "short"}, "Slow": {"rate": 0.1, "offset": 0, "kind": "long"}}
+
+
+def growth_frames(settings: list[dict[str, Any]]) -> list[Any]:
+    """Runs of nine steps, linear or exponential, and a ring around the second and third of three samples."""
+    t = np.arange(9.0)
+    frames = []
+    for s in settings:
+        y = s["slope"] * t if s["kind"] == "linear" else 10.0 ** (s["slope"] * t)
+        rare = (t, y) if s["slope"] == 2 else (np.empty(0), np.empty(0))
+        plane = {"held": (np.array([np.nan, 1.0, 2.0]), np.array([np.nan, 1.0, 0.0]))}
+        frames.append(
+            {"run": {"y": (t, y), "rare": rare}, "empty": {"y": (t, np.full(9, np.nan))}, "plane": plane}
+        )
+    return frames
+
+
+def growth() -> InteractiveFigure:
+    return InteractiveFigure(
+        "growth",
+        title="Growth",
+        controls=[
+            Slider("slope", "Slope", (1, 2, 3), 1, integer=True),
+            Choice("kind", "Kind", {"linear": "linear", "exponential": "exponential"}),
+        ],
+        panels=[
+            Panel(
+                "run",
+                "A run",
+                Axis("t"),
+                Axis("y"),
+                (
+                    Series("y", "all", INK, last=True),
+                    Series("rare", "a long label that needs a line of its own, only at slope two", "#0072B2"),
+                ),
+                beside_controls=True,
+            ),
+            Panel(
+                "empty",
+                "Empty",
+                Axis("t"),
+                Axis("y"),
+                (Series("y", "none", INK),),
+                empty="Nothing here, and this is why.",
+            ),
+            Panel(
+                "plane",
+                "Plane",
+                Axis("x"),
+                Axis("y"),
+                (Series("held", "held", INK, mark="ring"),),
+                equal=True,
+            ),
+        ],
+        compute=growth_frames,
+        clock=Clock(
+            "Step", "run", "y", (Stop("Next third", "slope"), Stop("Next other", "slope", others=True))
+        ),
+    )
+
+
 def sphinx_extension() -> ModuleType:
     """The book's own extension, as Sphinx loads it."""
     spec = importlib.util.spec_from_file_location("margin_book", ROOT / "book" / "_ext" / "margin_book.py")
@@ -97,3 +169,8 @@ def write_page(folder: Path, *widgets: InteractiveFigure, theme: str = "light") 
         encoding="utf-8",
     )
     return page
+
+
+def tools_page(folder: Path) -> Path:
+    """Two toys of one name, and a run with a clock between them."""
+    return write_page(folder, toy(tries=TRIES), growth(), toy(tries=TRIES, title="another"))

@@ -10,7 +10,8 @@ A lab is a notebook. It declares its parameters once, for the "quick" scale at w
 
     lab.measure(final_margin, lab.cases(batch_size=[1, 8, 64], seed=range(lab["seeds"])))
     for scale, results in lab.results().items():
-        ml.labs.column(results["final_margin"], "margin", batch_size=8)
+        small = ml.labs.column(results["final_margin"], "margin", batch_size=8)
+        lab.expect((small > 0).all(), f"all samples are separated at the {scale} scale")
 
 The full scale is the same notebook, run with ``MARGIN_LAB_SCALE=full``. Each case is kept as soon as it is measured, so that a
 run that was killed continues where it was; at the end :meth:`Lab.results` writes the file that the book shows from then on.
@@ -58,6 +59,7 @@ class Lab:
 
     Attributes:
         parameters: those of the scale; ``lab["seeds"]`` is one of them.
+        own: whether name and parameters, at both scales, are those of one of the book's labs: :meth:`expect` then raises.
 
     Raises:
         ValueError: an unknown scale, or scales with different parameters.
@@ -91,6 +93,7 @@ class Lab:
         self._measured: dict[str, list[Row]] = {}
         self._seconds = 0.0
         self._commits: set[str | None] = set()
+        self.own = _plain(dict(quick), "parameters") == _known_quick().get(name) and self._is_recorded_here()
 
     def __getitem__(self, parameter: str) -> Any:
         return self.parameters[choice(parameter, "parameter", tuple(self.parameters))]
@@ -148,6 +151,30 @@ class Lab:
                     return content
         return None
 
+    def expect(self, condition: Any, claim: str) -> bool:
+        """Assert ``claim``, a sentence without its full stop, with the book's own parameters; otherwise report where it fails.
+
+        What a lab's text says was found with the lab's parameters. With a reader's own it is a question, and its answer no
+        error: the run goes on to the table that shows why. A fork that changes the lab's code gets a name of its own.
+
+        Returns:
+            Whether it holds.
+
+        Raises:
+            AssertionError: it does not hold, and the lab is one of the book's, unchanged.
+
+        Example:
+            >>> fork = Lab("my_own", quick={"seeds": 2}, full={"seeds": 20})
+            >>> fork.expect(1 > 2, "the first mean is larger")
+            with your parameters this does not hold: the first mean is larger
+            False
+        """
+        if not condition and self.own:
+            raise AssertionError(f"this does not hold: {claim}")
+        if not condition:
+            print(f"with your parameters this does not hold: {claim}")
+        return bool(condition)
+
     def says(self) -> str:
         """One sentence on where the full results come from, for the reader."""
         recorded = self.recorded()
@@ -166,6 +193,12 @@ class Lab:
             "results": self._measured,
         }
         write_json(self.file, content)
+
+    def _is_recorded_here(self) -> bool:
+        path = DATA / self.file.name
+        return path.is_file() and bool(
+            json.loads(path.read_text(encoding="utf-8"))["parameters"] == self._full
+        )
 
     def _kept(self, study: Callable[..., Any], case: Row) -> Path:
         text = json.dumps([inspect.getsource(study), self.parameters, case, str(self.device)], sort_keys=True)
@@ -186,6 +219,12 @@ def column(rows: Iterable[Row], name: str, **where: Any) -> np.ndarray:
     if any(name not in row for row in found):
         raise ValueError(f"the rows have no {name!r}; they have {', '.join(found[0])}")
     return np.array([row[name] for row in found])
+
+
+def _known_quick() -> dict[str, Any]:
+    """The quick parameters of the book's labs; the full ones are in their recorded files."""
+    found: dict[str, Any] = json.loads((DATA / "labs.json").read_text(encoding="utf-8"))
+    return found
 
 
 def _plain(value: Any, name: str) -> Any:

@@ -196,6 +196,7 @@ class SingularBounds(Bounds):
                 [margins.min(), (margins - EPS * (self.Z.abs() @ w.abs())).min()]
             ).tolist()
             if lower > self.lower:
+                self.m = margins
                 self.w, self.lower, self.lower_error = w, lower, lower - safe + self._svd * abs(lower)
         if p is not None and bool(torch.isfinite(p).all()) and bool((p > 0).any()):
             p = p.clamp_min(0) / p.amax()

@@ -6,11 +6,12 @@ the same rate are geometric series,
     m = g (1 - b1) / (1 - b1 e^r),      v = g^2 (1 - b2) / (1 - b2 e^(2r)),
 
 so every coordinate with a gradient moves by ``lr * throttle(r)`` in the direction of its sign, and the smallest margin rises by
-that times ``gamma*``, the largest margin in linf.
+that times ``gamma*``, the largest margin in linf. This says which rates are consistent, not that a run settles on one.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -56,14 +57,59 @@ def rate_limit(beta1: float = 0.9, beta2: float = 0.999) -> float:
     return 0.5 * _memory(beta2) if beta1**2 < beta2 else math.inf
 
 
-def sign_phase_rate(margin: float, lr: float, beta1: float = 0.9, beta2: float = 0.999) -> float:
-    """The r with ``L ~ e^(-r t)`` in Adam's sign phase: the smallest root of ``r = margin * lr * throttle(r)``.
+def sign_phase_rates(margin: float, lr: float, beta1: float = 0.9, beta2: float = 0.999) -> tuple[float, ...]:
+    """Every r at which Adam's sign phase can run: all roots of ``r = margin * lr * throttle(r)``, the smallest first.
+
+    With ``b1 <= b2`` there is exactly one, with ``b1^2 < b2 < b1`` one or three: which of them a run settles on depends on the
+    rate it comes with, and the middle one repels. With ``b1^2 >= b2`` there are two or none.
 
     Args:
         margin: the largest margin in linf, ``hard_margin(X, y, norm="linf").margin``. lr: step size. beta1, beta2: in [0, 1).
 
     Returns:
-        r per step, always below :func:`rate_limit`; inf where there is no root: then L falls faster than any exponential.
+        Rates per step, each below :func:`rate_limit`; an empty tuple where no rate is consistent.
+
+    Raises:
+        ValueError: margin or lr not above 0, betas outside [0, 1).
+
+    Example:
+        >>> [round(r, 4) for r in sign_phase_rates(margin=1.0, lr=0.025, beta1=0.9, beta2=0.811)]
+        [0.0294, 0.0993, 0.1047]
+    """
+    positive(margin, "margin"), positive(lr, "lr")
+    check_beta(beta1, "beta1"), check_beta(beta2, "beta2")
+    speed, limit = margin * lr, min(_memory(beta1), 0.5 * _memory(beta2))
+    if math.isinf(limit):  # no memory: every step has length lr
+        return (speed,)
+    end = -limit if beta1**2 < beta2 else math.inf  # the throttle is 0 at the limit, or it has its pole there
+
+    def excess(r: float) -> float:
+        return speed * _unchecked_throttle(r, beta1, beta2) - r if r < limit else end
+
+    # between the turning points of r / throttle(r) there is at most one root
+    edges = [0.0, *_turning_points(limit, beta1, beta2), limit]
+    roots = []
+    for low, high in itertools.pairwise(edges):
+        if excess(low) * excess(high) < 0:
+            top = high if math.isfinite(excess(high)) else _below_pole(excess, low, high)
+            roots.append(_root(excess, low, top))
+        elif high < limit and excess(high) == 0:
+            roots.append(high)
+    return tuple(roots)
+
+
+def sign_phase_rate(margin: float, lr: float, beta1: float = 0.9, beta2: float = 0.999) -> float:
+    """The r with ``L ~ e^(-r t)`` in Adam's sign phase: the smallest of :func:`sign_phase_rates`.
+
+    It is the only one if ``b1 <= b2``. Otherwise a run that starts from a loss at rest comes to it, if it is below
+    ``log(b1 / b2)``: its rates only rise, and cannot pass a root (proved in chapter 11).
+
+    Args:
+        margin, lr, beta1, beta2: as in :func:`sign_phase_rates`.
+
+    Returns:
+        r per step, always below :func:`rate_limit`; inf where no rate is consistent: with ``b1^2 > b2`` the rate of
+        a run from rest then grows beyond all bounds.
 
     Raises:
         ValueError: margin or lr not above 0, betas outside [0, 1).
@@ -75,19 +121,7 @@ def sign_phase_rate(margin: float, lr: float, beta1: float = 0.9, beta2: float =
         >>> sign_phase_rate(margin=1.0, lr=0.5, beta1=0.99, beta2=0.95)
         inf
     """
-    positive(margin, "margin"), positive(lr, "lr")
-    check_beta(beta1, "beta1"), check_beta(beta2, "beta2")
-    limit = min(_memory(beta1), 0.5 * _memory(beta2))
-    if math.isinf(limit):  # no memory: every step has length lr
-        return margin * lr
-    # With b1^2 < b2 there is one root, else none or two; the grid is fine at both ends.
-    inner = np.geomspace(1e-12, 0.5, 400)
-    rates = np.concatenate([[0.0], limit * inner, limit * (1 - inner[::-1])])
-    excess = [margin * lr * _unchecked_throttle(r, beta1, beta2) - r for r in rates]
-    for low, high, before, after in zip(rates, rates[1:], excess, excess[1:], strict=False):
-        if before > 0 >= after:
-            return _root(lambda r: margin * lr * _unchecked_throttle(r, beta1, beta2) - r, low, high)
-    return math.inf
+    return min(sign_phase_rates(margin, lr, beta1, beta2), default=math.inf)
 
 
 def handover_loss(pull: Any, lr: float, eps: float, beta1: float = 0.9, beta2: float = 0.999) -> float:
@@ -162,6 +196,36 @@ def _lag(rate: float, beta2: float) -> float:
     return math.sqrt(max(1 - beta2 * math.exp(2 * rate), 0.0) / (1 - beta2))
 
 
+def _turning_points(limit: float, beta1: float, beta2: float) -> list[float]:
+    """Where ``r / throttle(r)`` turns, in ``(0, limit)``: zeros of ``1/r - a/(1-a) + b/(1-b)``, ``a = b1 e^r``, ``b = b2 e^2r``.
+
+    With ``b1 <= b2`` there are none, since then ``a <= b``.
+    """
+    if beta1 <= beta2:
+        return []
+
+    def slope(r: float) -> float:
+        a, b = beta1 * math.exp(r), beta2 * math.exp(2 * r)
+        return 1 / r - a / (1 - a) + b / (1 - b)
+
+    inner = np.geomspace(1e-9, 0.5, 1000)  # the grid is fine at both ends
+    rates = limit * np.concatenate([inner, 1 - inner[-2::-1]])
+    slopes = [slope(r) for r in rates]
+    return [
+        _root(slope, low, high)
+        for (low, before), (high, after) in itertools.pairwise(zip(rates, slopes, strict=True))
+        if before * after < 0
+    ]
+
+
+def _below_pole(excess: Callable[[float], float], low: float, pole: float) -> float:
+    """A rate between ``low`` and the pole at which the excess is above 0."""
+    gap = 0.5 * (pole - low)
+    while excess(pole - gap) <= 0:
+        gap *= 0.5
+    return pole - gap
+
+
 def _memory(beta: float) -> float:
     """The fastest rate that a running mean can follow."""
     return math.log(1 / beta) if beta > 0 else math.inf
@@ -186,7 +250,7 @@ def _finite_rate(size: np.ndarray, lr: float, eps: float, beta1: float, beta2: f
     rate = sign_phase_rate(float(size.sum()), lr, beta1, beta2)
     if math.isinf(rate):
         raise ValueError(
-            f"the sign phase has no rate at lr={lr}, beta1={beta1}, beta2={beta2}: the loss falls faster than any "
-            "exponential; use a smaller lr, or beta1^2 < beta2"
+            f"the sign phase has no rate at lr={lr}, beta1={beta1}, beta2={beta2}: steps and loss run away; "
+            "use a smaller lr, or beta1^2 < beta2"
         )
     return rate

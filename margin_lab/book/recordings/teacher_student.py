@@ -42,17 +42,24 @@ class TeacherStudent:
 
     Args:
         seeds: each draws a teacher, its samples and a student's start. n, d, width: training samples, inputs, hidden units.
-        n_test: test samples. The paper's n, d and width are not in its text; these are ours, small enough to run in a chapter.
+        n_test: test samples. active: inputs that each of the teacher's neurons sees; d makes it dense. The paper's
+            n, d and width are not in its text; these are ours, small enough to run in a chapter.
 
     Attributes:
         X, y, X_test, y_test: ``[S, n, d]``, ``[S, n]`` and the same for the tests. net: the student's architecture.
     """
 
     def __init__(
-        self, seeds: Iterable[int] = range(20), n: int = 80, d: int = 32, width: int = 48, n_test: int = 2000
+        self,
+        seeds: Iterable[int] = range(20),
+        n: int = 80,
+        d: int = 32,
+        width: int = 48,
+        n_test: int = 2000,
+        active: int = 3,
     ):
         self.seeds = list(seeds)
-        sets = [teacher(seed, n, d, n_test=n_test) for seed in self.seeds]
+        sets = [teacher(seed, n, d, active=active, n_test=n_test) for seed in self.seeds]
         self.X, self.y = np.stack([s.X for s in sets]), np.stack([s.y for s in sets])
         self.X_test, self.y_test = (
             np.stack([np.asarray(s.X_test) for s in sets]),

@@ -1,7 +1,9 @@
 """Interactive figures: the same picture in the book (precomputed) and in a notebook (recomputed by the kernel)."""
 
 from margin_lab.book.widgets.adam import adam
+from margin_lab.book.widgets.batch_size import batch_size
 from margin_lab.book.widgets.direction import direction
+from margin_lab.book.widgets.framework.clock import Clock, Stop
 from margin_lab.book.widgets.framework.controls import Choice, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure
 from margin_lab.book.widgets.framework.panels import INK, MUTED, Axis, Panel, Rule, Series
@@ -17,12 +19,15 @@ __all__ = [
     "MUTED",
     "Axis",
     "Choice",
+    "Clock",
     "InteractiveFigure",
     "Panel",
     "Rule",
     "Series",
     "Slider",
+    "Stop",
     "adam",
+    "batch_size",
     "direction",
     "init_scale",
     "lexicographic",

@@ -85,6 +85,11 @@ def adam() -> InteractiveFigure:
             ),
         ],
         compute=compute,
+        tries={
+            "As sign descent": {"eps": 1e-16, "memory": 10.0, "beta1": "0.9"},
+            "ε takes over": {"eps": 1e-3, "memory": 10.0, "beta1": "0.9"},
+            "The memory takes over": {"eps": 1e-16, "memory": 300.0, "beta1": "0.9"},
+        },
         alt="Three plots against the iteration: the angle of w between the widest margins in linf and l2, the loss with the "
         "predicted rate and handover, and the length of Adam's steps",
     )

@@ -50,7 +50,13 @@ def direction() -> InteractiveFigure:
         ],
         panels=[_plane(), _margins()],
         compute=compute,
-        alt="Two plots: nine samples with w and its separator; the normalised margin in three norms against the angle of w",
+        alt="Two plots: nine samples with w, its separator, the band that is free of samples, and rings around those that hold "
+        "the margin; the normalised margin in three norms against the angle of w",
+        tries={
+            "Widest in ℓ₁": {"angle": 7.0, "data": "nine"},
+            "Widest in ℓ∞": {"angle": 45.0, "data": "nine"},
+            "One for all three": {"angle": 45.0, "data": "mirror"},
+        },
     )
 
 
@@ -82,12 +88,18 @@ def _frame(data: str, angle: float) -> Frame:
     right = Z @ w > 0
     across = REACH * np.array([-w[1], w[0]])
     now = margins(Z, np.array([angle]))
+    q = Z @ w
+    side, nothing = np.array([across, -across]), np.empty((0, 2))
+    band = np.concatenate([side + q.min() * w, side[::-1] - q.min() * w]) if right.all() else nothing
+    holds = np.where((q <= q.min() + 1e-9)[:, None], X, np.nan)
     return {
         "plane": {
+            "band": _columns(band),
             "separator": (np.array([-across[0], across[0]]), np.array([-across[1], across[1]])),
             "plus": _columns(X[(y > 0) & right]),
             "minus": _columns(X[(y < 0) & right]),
             "wrong": _columns(X[~right]),
+            "holds": _columns(holds),
             "w": _columns(1.5 * w[None]),
         },
         "margins": {
@@ -108,10 +120,12 @@ def _plane() -> Panel:
         Axis("x₁", include=(-REACH, REACH)),
         Axis("x₂", include=(-REACH, REACH)),
         (
+            Series("band", "free of samples", COLORS["gd"], mark="area", width=1.0),
             Series("separator", "separator", INK, dash=(5, 3), width=1.5),
             Series("plus", "y = +1, right", INK, mark="points", width=4.0),
             Series("minus", "y = −1, right", MUTED, mark="points", width=4.0),
             Series("wrong", "on the wrong side", "#882255", mark="points", width=4.0),
+            Series("holds", "holds the margin", INK, mark="ring", width=1.6, letter="x"),
             Series("w", "w", INK, mark="arrow", width=2.0),
         ),
         aspect=1.0,

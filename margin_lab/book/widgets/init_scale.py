@@ -21,6 +21,7 @@ from margin_lab.palette import COLORS, LABELS
 STEPS = 2000
 RECORD = np.unique(np.concatenate([[0], np.geomspace(1, STEPS, 56).round()])).astype(int)
 HALF = 1.5  # of the window
+NAMED = 6  # bends that have a name
 GRID = np.linspace(-HALF, HALF, 97)
 TOLERANCE = 0.004  # to which boundaries are drawn: half a pixel
 # The largest normalised margins ``q_min / ||theta||^2`` that a run of the book's grid ends with or passes.
@@ -72,10 +73,23 @@ def init_scale(algorithms: str | Sequence[str] = "gd") -> InteractiveFigure:
         title="Small start, large start",
         controls=controls,
         panels=[_boundary(), _margins(names), _loss()],
+        tries=_tries(names),
         compute=partial(compute, algorithms=names),
         alt="Three plots: the decision boundary of a small network among 14 points, with the lines where its neurons bend; its "
         "normalised margins and its loss against the iteration",
     )
+
+
+def _tries(names: list[str]) -> dict[str, Setting]:
+    if len(names) == 1:
+        return {
+            "Small start: few bends": {"scale": 0.1, "lr": 0.01},
+            "Large start: many bends": {"scale": 30.0, "lr": 0.01},
+            "Steps too long": {"scale": 0.1, "lr": 0.3},
+        }
+    labels = {"coordinate": "Few neurons", "gd": "Half of them", "sign": "Most of them"}
+    rich = {labels[name]: {"algorithm": name, "scale": 0.1, "lr": 0.003} for name in labels if name in names}
+    return {**rich, "Large start: the lazy end": {"scale": 30.0, "lr": 0.003}}
 
 
 def compute(settings: list[Setting], algorithms: Sequence[str] = ("gd",)) -> list[Frame]:
@@ -138,14 +152,24 @@ def _plane(theta: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         curves["other"] = level_curve(GRID, values, -margin, TOLERANCE)
     heavy = carriers(theta)
     count = np.array([float(len(heavy))])
+    bends = lines_in_window(heavy, HALF)
     return {
-        "neurons": lines_in_window(heavy, HALF),
+        "neurons": bends,
+        "names": _names(*bends),
         **curves,
         "zero": level_curve(GRID, values, 0.0, TOLERANCE),
         "plus": (X[y > 0, 0], X[y > 0, 1]),
         "minus": (X[y < 0, 0], X[y < 0, 1]),
         "count": (count, count),
     }
+
+
+def _names(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the names of the first bends stand: on the line, near the end that is higher up."""
+    starts = np.flatnonzero(np.isfinite(x) & ~np.isfinite(np.concatenate([[np.nan], x[:-1]])))[:NAMED]
+    ends = [np.array([[x[i], y[i]], [x[i + 1], y[i + 1]]]) for i in starts]
+    at = np.array([e[e[:, 1].argmax()] * 0.92 + e[e[:, 1].argmin()] * 0.08 for e in ends]).reshape(-1, 2)
+    return at[:, 0], at[:, 1]
 
 
 def _boundary() -> Panel:
@@ -155,7 +179,8 @@ def _boundary() -> Panel:
         Axis("x₁", domain=(-HALF, HALF)),
         Axis("x₂", domain=(-HALF, HALF)),
         (
-            Series("neurons", "where the heaviest neurons bend", MUTED, width=0.7),
+            Series("neurons", "where the heaviest neurons bend: n₁, n₂, ...", MUTED, width=0.7),
+            Series("names", "", MUTED, mark="ring", width=0.0, letter="n"),
             Series("street", "as far from 0 as the closest sample", INK, dash=(2, 3), width=1.3),
             Series("other", "", INK, dash=(2, 3), width=1.3),
             Series("zero", "boundary, f = 0", INK, width=2.6),
@@ -185,7 +210,13 @@ def _margins(algorithms: Sequence[str]) -> Panel:
         title = f"Normalised margin in {label}"
     best = Rule(1.0, "largest found")
     return Panel(
-        "margins", title, _iteration(), Axis("share of the largest", domain=(0.0, 1.15)), curves, (best,)
+        "margins",
+        title,
+        _iteration(),
+        Axis("share of the largest", domain=(0.0, 1.15)),
+        curves,
+        (best,),
+        empty="No margin yet: at these steps not all samples are on their side after 2000 iterations.",
     )
 
 
@@ -194,7 +225,7 @@ def _loss() -> Panel:
         "loss",
         "Loss",
         _iteration(),
-        Axis("log₁₀ ℒ"),
+        Axis("log₁₀ ℒ", "symlog"),
         (Series("loss", "log₁₀ ℒ", INK, width=2.2, last=True),),
         (Rule(0.0),),
     )

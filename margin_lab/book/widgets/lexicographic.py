@@ -18,28 +18,9 @@ from margin_lab.theory.lexicographic import constrained_path, lexicographic_marg
 
 # Where the book's slider stops.
 RHO = (
-    1.0,
-    1.3,
-    1.8,
-    2.4,
-    3.2,
-    4.2,
-    5.6,
-    7.5,
-    10.0,
-    13.0,
-    18.0,
-    24.0,
-    32.0,
-    42.0,
-    56.0,
-    75.0,
-    100.0,
-    130.0,
-    180.0,
-    240.0,
-    320.0,
-)
+    1.0, 1.3, 1.8, 2.4, 3.2, 4.2, 5.6, 7.5, 10.0, 13.0, 18.0, 24.0,
+    32.0, 42.0, 56.0, 75.0, 100.0, 130.0, 180.0, 240.0, 320.0,
+)  # fmt: skip
 GRID = np.array(RHO)
 FLOOR = 1e-9  # distances below this are rounding
 LOWEST_SHARE = 1e-6
@@ -169,6 +150,12 @@ def lexicographic() -> InteractiveFigure:
         ],
         panels=_panels(),
         compute=compute,
+        tries={
+            "Slide along the edge": {"rho": 320.0, "model": "l1"},
+            "The shallow part is discarded": {"rho": 100.0, "model": "discarded"},
+            "The rule fails": {"rho": 100.0, "model": "third"},
+        },
+        predict=("shares", "s0"),
         alt="Four plots: the predictor in the plane with the region of margins at least 1; its sorted margins, the shares of the "
         "norm and the distance from the lexicographic point, all against rho",
     )

@@ -59,6 +59,12 @@ def norm() -> InteractiveFigure:
         ],
         panels=[_plane(), _samples(), _margins()],
         compute=compute,
+        tries={
+            "ℓ∞: both coordinates in full": {"position": 1.0, "weight": 1.0, "data": "nine"},
+            "A dear second axis": {"position": 0.5, "weight": 3.0, "data": "nine"},
+            "A whole segment of solutions": {"position": 1.0, "weight": 1.0, "data": "flat_linf"},
+        },
+        predict=("margins", "own"),
         alt="Three plots: the ball of the norm touching the region of margins at least 1, with the path of steepest descent; the "
         "dual ball touching the hull of the samples; margins in four norms against the iteration",
     )
@@ -177,6 +183,7 @@ def _frame(data: str, p: float, scale: np.ndarray, scaled: np.ndarray, path: np.
             "dual": _columns(_ball(dual) * scale / smallest),
             "line": _columns(np.stack([foot - across, foot + across])),
             "points": _columns(Z),
+            "holds": _columns(np.where((Z @ touching <= 1 + 1e-9)[:, None], Z, np.nan)),
         },
         "margins": {
             **{f"most_{name}": (sides, [largest[name]] * 2) for name in NORMS},
@@ -251,6 +258,7 @@ def _samples() -> Panel:
             Series("dual", "dual ball, radius γ*", INK, mark="area"),
             Series("line", "⟨w*, z⟩ = γ*", INK, dash=(5, 3), width=1.5),
             Series("points", "samples yx", INK, mark="points", width=3.5),
+            Series("holds", "holds the margin", INK, mark="ring", width=1.6),
         ),
         aspect=1.0,
         equal=True,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from margin_lab import datasets
+from margin_lab.book.widgets.framework.clock import Clock, Stop
 from margin_lab.book.widgets.framework.controls import Choice, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure, Setting
 from margin_lab.book.widgets.framework.pack import Frame
@@ -19,6 +20,8 @@ from margin_lab.runs import Run, sweep_linear
 
 STEPS = 160  # iterations after the warm-up
 WARMUP = 1000  # steps of gradient descent before both methods start, as in the paper
+SHOWN = (5.0, 5e6)  # along the axis: growths beyond 1.5 go on to 1e16, where nothing happens any more
+ANGLE_FLOOR = 1e-8  # degrees
 GAP_FLOOR = 1e-16  # below it a gap is rounding of the margin itself: drawn on the floor
 
 _DATA = {
@@ -31,9 +34,11 @@ _DATA = {
 def prgd() -> InteractiveFigure:
     """Progressive rescaling beside normalised gradient descent, from one warm start.
 
-    Three panels: the data with the max-margin direction ``w*`` and the final directions; the path of ``w`` (along ``w*``,
-    and its distance from that axis); the margin gap ``γ* − γ(w)`` against the iteration. Radii are
-    ``R_k = R_0 · growth^k``; see :func:`margin_lab.optim.exponential_radii`.
+    Four panels: the angle between ``w`` and the max-margin direction ``w*``, and the margin gap ``γ* − γ(w)``, against the
+    iteration; the path of ``w`` (along ``w*``, and its distance from that axis) with the watershed
+    ``p* = m η v / (b − 1)``, beyond which a stretch by ``b`` outdoes the ``m`` pulls of a cycle (chapter 4); the data, with
+    rings around the samples that hold the margin. Radii are ``R_k = R_0 · b^k``; see
+    :func:`margin_lab.optim.exponential_radii`. A clock goes through the run by stretches and by pulls.
 
     Example:
         >>> import margin_lab as ml
@@ -56,9 +61,22 @@ def prgd() -> InteractiveFigure:
             Slider("lr", "Step size", (0.3, 1.0, 2.0), 1.0, scale="log"),
             Choice("data", "Data", {name: label for name, (label, _) in _DATA.items()}),
         ],
-        panels=[_plane(), _path(), _gap()],
+        panels=[_angle(), _gap(), _path(), _plane()],
         compute=compute,
-        alt="Three plots: data with the final directions of NGD and PRGD, their paths, and their margin gaps",
+        alt="Four plots: the angle to w* and the margin gap of NGD and PRGD against the iteration; their paths, with the "
+        "watershed; the data, with rings around the samples that hold the margin",
+        tries={
+            "No faster than NGD": {"growth": 1.01, "period": 5, "lr": 1.0, "data": "dataset_1"},
+            "The paper's growth": {"growth": 1.2, "period": 5, "lr": 1.0, "data": "dataset_1"},
+            "Beyond the watershed": {"growth": 1.5, "period": 5, "lr": 1.0, "data": "five"},
+        },
+        predict=("angle", "prgd"),
+        clock=Clock(
+            "Iteration",
+            "angle",
+            "prgd",
+            (Stop("Next stretch", "period", phase=1), Stop("Next pull", "period", phase=1, others=True)),
+        ),
     )
 
 
@@ -85,12 +103,20 @@ class _Problem:
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return points @ self.w_star, points @ self.across
 
-    def path(self, run: Run) -> tuple[np.ndarray, np.ndarray]:
-        """``(<w, w*>, distance from the axis)``; in the plane the distance keeps its sign."""
-        along, across = self.project(run.w)
-        if self.Z.shape[1] == 2:
-            return along, across
-        return along, np.linalg.norm(run.w - along[:, None] * self.w_star, axis=1)
+    def path(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(<w, w*>, distance from the axis)``."""
+        along = w @ self.w_star
+        return along, np.linalg.norm(w - along[..., None] * self.w_star, axis=-1)
+
+    def angle(self, run: Run) -> tuple[np.ndarray, np.ndarray]:
+        """In degrees; below 1e-8 the distance from the axis is rounding."""
+        along, distance = self.path(run.w)
+        return run.steps, np.maximum(np.degrees(np.arctan2(distance, along)), ANGLE_FLOOR)
+
+    def far_pull(self, w: np.ndarray) -> float:
+        """The velocity towards the axis far out in the direction of ``w``: there the sample lowest in it has all the weight."""
+        off = w - (w @ self.w_star) * self.w_star
+        return float(-(self.Z @ off).min() / np.linalg.norm(off))
 
     def gap(self, run: Run) -> tuple[np.ndarray, np.ndarray]:
         return run.steps, np.maximum(self.margin - run.margin, GAP_FLOOR)
@@ -143,79 +169,85 @@ def _frames(name: str, settings: list[Setting]) -> list[Frame]:
     for s in settings:
         row = (lrs.index(s["lr"]) * len(growths) + growths.index(s["growth"])) * len(periods)
         prgd = sweep[row + periods.index(s["period"])]
-        frames.append(_frame(problem, _ngd(name, s["lr"]), prgd))
+        frames.append(_frame(problem, s, _ngd(name, s["lr"]), prgd))
     return frames
 
 
-def _frame(problem: _Problem, ngd: Run, prgd: Run) -> Frame:
-    # Three lengths, because the three directions are soon too close to be told apart.
-    arrows = {"w_star": 1.25 * problem.w_star, "ngd": _unit(ngd.w[-1]), "prgd": 0.75 * _unit(prgd.w[-1])}
-    along, distance = problem.path(ngd)
+def _frame(problem: _Problem, s: Setting, ngd: Run, prgd: Run) -> Frame:
+    along, distance = problem.path(ngd.w)
+    pull = problem.far_pull(prgd.w[-1])
+    watershed = (
+        (s["period"] - 1) * s["lr"] * pull / (s["growth"] - 1) if pull > 0 and s["growth"] > 1 else np.nan
+    )
+    holds = problem.Z @ problem.w_star <= problem.margin * (1 + 1e-6)
     return {
+        "angle": {"ngd": problem.angle(ngd), "prgd": problem.angle(prgd)},
+        "gap": {"ngd": problem.gap(ngd), "prgd": problem.gap(prgd)},
+        "path": {
+            "watershed": (np.array(SHOWN), np.full(2, watershed)),
+            "ngd": (along, distance),
+            "prgd": problem.path(prgd.w),
+            "start": (along[:1], distance[:1]),
+        },
         "plane": {
             "margin": (np.full(2, problem.margin), np.array([-1.0, 1.0])),
             "data": problem.project(problem.Z),
-            **{name: problem.project(w[None]) for name, w in arrows.items()},
+            "holds": problem.project(np.where(holds[:, None], problem.Z, np.nan)),
+            "w_star": problem.project(problem.w_star[None]),
         },
-        "path": {
-            "ngd": (along, distance),
-            "prgd": problem.path(prgd),
-            "start": (along[:1], distance[:1]),
-        },
-        "gap": {"ngd": problem.gap(ngd), "prgd": problem.gap(prgd)},
     }
-
-
-def _unit(w: np.ndarray) -> np.ndarray:
-    return w / float(np.linalg.norm(w))
 
 
 def _curve(method: str, **options: Any) -> Series:
     return Series(method, LABELS[method], COLORS[method], dash=DASHES.get(method, ()), **options)
 
 
-def _plane() -> Panel:
-    arrows = [
-        Series(method, LABELS[method], COLORS[method], mark="arrow", width=2.5) for method in ("ngd", "prgd")
-    ]
+def _against_iteration(name: str, title: str, y: Axis, rules: tuple[Rule, ...], **options: Any) -> Panel:
+    curves = tuple(_curve(method, width=2.5, last=True) for method in ("ngd", "prgd"))
     return Panel(
-        "plane",
-        "Data and final directions",
-        Axis("along w*"),
-        Axis("across"),
-        (
-            Series("margin", "", MUTED, dash=(2, 3), width=1.0),
-            Series("data", "zᵢ", MUTED, mark="points", width=3.0),
-            Series("w_star", "w*", INK, mark="arrow", width=1.5),
-            *arrows,
-        ),
-        aspect=0.85,
-        equal=True,
-        beside_controls=True,
+        name, title, Axis("iteration", domain=(0.0, float(STEPS))), y, curves, rules=rules, **options
     )
+
+
+def _angle() -> Panel:
+    rounding = Rule(ANGLE_FLOOR, "rounding")
+    return _against_iteration(
+        "angle", "Angle between w and w*", Axis("degrees", "log"), (rounding,), beside_controls=True
+    )
+
+
+def _gap() -> Panel:
+    rounding = Rule(GAP_FLOOR, "rounding")
+    return _against_iteration("gap", "Margin gap", Axis("γ* − γ(w)", "log"), (rounding,))
 
 
 def _path() -> Panel:
     return Panel(
         "path",
         "Path of w",
-        Axis("along the axis, ⟨w, w*⟩", "log"),
-        Axis("distance from the axis w*", "symlog", include=(0.0,)),
+        Axis("along the axis, ⟨w, w*⟩", "log", domain=SHOWN),
+        Axis("distance from the axis", "log", domain=(0.02, 5e4)),
         (
+            Series("watershed", "watershed p*, at the latest", INK, dash=(5, 3), width=1.5, last=True),
             _curve("ngd", width=3.0),
             _curve("prgd", width=1.3, dots=True),
             Series("start", "common start", INK, mark="points", width=4.0),
         ),
-        rules=(Rule(0.0, "w*"),),
     )
 
 
-def _gap() -> Panel:
+def _plane() -> Panel:
     return Panel(
-        "gap",
-        "Margin gap",
-        Axis("iteration", domain=(0.0, float(STEPS))),
-        Axis("γ* − γ(w)", "log"),
-        (_curve("ngd", width=2.5, last=True), _curve("prgd", width=2.5, last=True)),
-        rules=(Rule(GAP_FLOOR, "rounding"),),  # in view only where a curve reaches it
+        "plane",
+        "Data: the ringed samples hold the margin",
+        Axis("along w*"),
+        Axis("across"),
+        (
+            Series("margin", "", MUTED, dash=(2, 3), width=1.0),
+            Series("w_star", "w*", INK, mark="arrow", width=1.5),
+            Series("data", "zᵢ", MUTED, mark="points", width=3.0),
+            Series("holds", "holds the margin", INK, mark="ring", width=1.5),
+        ),
+        aspect=0.85,
+        equal=True,
     )

@@ -66,6 +66,11 @@ def radius() -> InteractiveFigure:
         ],
         panels=_panels(),
         compute=compute,
+        tries={
+            "A schedule freezes": {"rule": "fixed", "data": "spanning", "growth": 1.2, "c": 1.0},
+            "Wait for the proof": {"rule": "certified", "data": "spanning", "growth": 1.5, "c": 1.0},
+            "To the axis itself": {"rule": "kl", "data": "dataset_1", "growth": 1.2, "c": 1.0},
+        },
         alt="Three plots against the products spent: certified and true margin gap, radius, distance of w from the axis",
     )
 
@@ -237,6 +242,7 @@ def _panels() -> list[Panel]:
                 *curves((proved, proved, proved), last=True),
                 Series("true", "true gap γ* − γ(w)", INK, dash=(2, 3), width=1.5),
             ),
+            beside_controls=True,
         ),
         Panel(
             "radius",

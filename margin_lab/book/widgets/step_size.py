@@ -63,17 +63,23 @@ def step_size() -> InteractiveFigure:
         ],
         panels=[
             _path(),
-            _panel("loss", "Loss", Axis("log₁₀ ℒ")),
+            _panel("loss", "Loss", Axis("log₁₀ ℒ", "symlog")),
             _panel("gap", "Margin gap", Axis("γ* − γ(w)", "log"), last=True),
             _panel("norm", "Norm", Axis("‖w‖", "log"), last=True),
             _panel(
                 "edge",
                 "Step size × sharpness, edge at 2",
-                Axis("η λₘₐₓ", "log", include=(1.0, 4.0)),
+                Axis("η λₘₐₓ", "log", domain=(1e-4, 1e4)),  # what leaves it at the top overflows
                 rules=(Rule(2.0),),
             ),
         ],
         compute=compute,
+        predict=("gap", "gd"),
+        tries={
+            "Over the edge, and back": {"lr": 2.3, "rule": "gd", "data": "dataset_1"},
+            "Normalised: hops for ever": {"lr": 20.0, "rule": "ngd", "data": "dataset_1"},
+            "No overflow, yet stuck": {"lr": 1000.0, "rule": "gd", "data": "wide"},
+        },
         alt="Five plots: the path of w beside gradient flow's, then loss, margin gap, norm and step size times "
         "sharpness against the iteration",
     )
@@ -163,7 +169,8 @@ def _curves(**options: Any) -> tuple[Series, ...]:
 
 def _panel(name: str, title: str, y: Axis, rules: tuple[Rule, ...] = (), **options: Any) -> Panel:
     x = Axis("iteration", "log", domain=(1.0, float(STEPS)))
-    return Panel(name, title, x, y, _curves(width=2.2, **options), rules=rules)
+    empty = "It overflows in the first steps."
+    return Panel(name, title, x, y, _curves(width=2.2, **options), rules=rules, empty=empty)
 
 
 def _path() -> Panel:

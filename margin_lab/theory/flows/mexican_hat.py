@@ -5,8 +5,9 @@ Three parameters ``theta = (x, y, z)``, one sample, margin ``h(theta) = rho^L (1
 
     ``f = exp(-S) (1 - A sin(psi)),   psi = phi - c S,   A = K / (1 + c K),   K = 4 c r^4 S^3,``
 
-and ``f = 0`` on the equator. The exponent 3 belongs to the sphere: it makes the spiral ``psi = 0`` a path of the flow. (In the
-planar picture of the paper's appendix it would be 4.)
+and ``f = 0`` on the equator (the book's chapter 7 writes Delta, zeta, B and kappa for f, S, A and c). The exponent 3 of S in K
+makes the spiral ``psi = 0`` itself a path of the flow on the sphere; with a larger one the flow crosses it inward, and the
+direction circles as well.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class MexicanHat:
         >>> round(float(path.log_log_rho[-1]) / math.log(10), 1), bool((np.diff(path.margin) > 0).all())
         (3.4, True)
 
-    Source: Lyu & Li 2020, appendix J; corrected for the sphere in the book's chapter 7.
+    Source: after Lyu & Li 2020, appendix J; the version on the sphere is derived in the book's chapter 7.
     """
 
     c: float = 1.0

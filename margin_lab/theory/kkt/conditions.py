@@ -93,7 +93,8 @@ def residuals(
 
         ``epsilon^2 = 2 gamma^(-2/L) (1 - beta)``  in l2,   ``bregman = gamma^(-2/L) (1 - beta)``  in every norm,
 
-    so that the network is as near to a KKT point as its parameters are aligned with their own gradient.
+    so that parameters that are nearly aligned with their own gradient are nearly a KKT point. The converse is false: at
+    ``theta = R w*`` on ``datasets.dataset_1()`` the SVM's multipliers show a KKT point exactly, and beta is 0.2887 for every R.
 
     The best multipliers are those that minimise ``gap``: the dual weights of the hard-margin SVM on the gradients (``"svm"``, in
     l1, l2 and linf). Non-negative least squares (``"nnls"``, in l2) minimises ``epsilon`` alone, over the constraints with a

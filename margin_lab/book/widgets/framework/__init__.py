@@ -1,5 +1,6 @@
 """What a widget is made of: controls, panels, numbers packed for the page, and its live half."""
 
+from margin_lab.book.widgets.framework.clock import Clock, Stop
 from margin_lab.book.widgets.framework.controls import Choice, Control, Slider
 from margin_lab.book.widgets.framework.figure import InteractiveFigure, Setting
 from margin_lab.book.widgets.framework.pack import Frame
@@ -10,6 +11,7 @@ __all__ = [
     "MUTED",
     "Axis",
     "Choice",
+    "Clock",
     "Control",
     "Frame",
     "InteractiveFigure",
@@ -18,4 +20,5 @@ __all__ = [
     "Series",
     "Setting",
     "Slider",
+    "Stop",
 ]

@@ -67,6 +67,8 @@ def _draw(axes: Any, series: Series, x: np.ndarray, y: np.ndarray) -> None:
         axes.plot([], [], " ", label=label and f"{label} {value}")
     elif series.mark == "points":
         axes.scatter(x, y, s=(2 * series.width) ** 2, color=color, label=label, linewidths=0)
+    elif series.mark == "ring":
+        axes.scatter(x, y, s=120, facecolors="none", edgecolors=color, label=label, linewidths=series.width)
     elif series.mark == "area":
         axes.fill(x, y, color=color, alpha=0.25, label=label)
     elif series.mark == "arrow":

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from margin_lab.book.widgets.framework.clock import Clock, check_series
 from margin_lab.book.widgets.framework.controls import Control
 from margin_lab.book.widgets.framework.fallback import fallback_image
 from margin_lab.book.widgets.framework.pack import Frame, pack
@@ -42,6 +43,10 @@ class InteractiveFigure:
         panels: what the reader sees.
         compute: list of settings ``{control: value}`` -> for each, ``{panel: {series: (x, y)}}``.
         alt: description of the picture for readers who do not see it.
+        tries: ``{label: {control: value}}``: buttons that set some of the controls to a setting worth seeing.
+        predict: ``(panel, series)``, the curve whose end a reader may be asked for; without it the first line whose
+            last value stands in the legend.
+        clock: a slider that draws the curves up to a step.
 
     Raises:
         ValueError: no controls or panels, names used twice, a grid of more than ``MAX_GRID`` settings, or whatever
@@ -72,19 +77,30 @@ class InteractiveFigure:
         panels: Sequence[Panel],
         compute: Compute,
         alt: str = "",
+        tries: Mapping[str, Mapping[str, Any]] | None = None,
+        predict: tuple[str, str] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.name, self.title = name, title
+        self.tries = {label: dict(setting) for label, setting in (tries or {}).items()}
         self.controls, self.panels, self.compute = tuple(controls), tuple(panels), compute
         self.default: Setting = {c.name: c.parse(c.default) for c in self.controls}
         _check_names("control", [c.name for c in self.controls])
         _check_names("panel", [p.name for p in self.panels])
+        _check_tries(name, self.tries, self.controls)
+        self.predict, self.clock = predict, clock
+        if predict is not None:
+            check_series(*predict, f"predict= of widget {name!r}", self.panels)
+        if clock is not None:
+            clock.check(f"widget {name!r}", self.panels, [c.name for c in self.controls])
         size = math.prod(len(c.values) for c in self.controls)
         if size > MAX_GRID:
             raise ValueError(
                 f"the grid of widget {name!r} has {size} settings, at most {MAX_GRID} fit a page; thin a slider"
             )
         values = ", ".join(f"{c.label} {self.default[c.name]}" for c in self.controls)
-        self.alt = f"{alt or title} ({values})"
+        self.description = alt or title
+        self.alt = f"{self.description} ({values})"  # of the first picture
         self._live: Any = None
         self._sweep = self.frames(self.settings()) if static_build() else None
         index = self.settings().index(self.default)
@@ -119,6 +135,10 @@ class InteractiveFigure:
             "title": self.title,
             "controls": [c.spec() for c in self.controls],
             "panels": [p.spec() for p in self.panels],
+            "tries": [{"label": label, "setting": setting} for label, setting in self.tries.items()],
+            "predict": self.predict and dict(zip(("panel", "series"), self.predict, strict=True)),
+            "clock": self.clock and self.clock.spec(),
+            "alt": self.description,
         }
 
     def fallback_html(self) -> str:
@@ -180,3 +200,18 @@ def _check_names(kind: str, names: list[str]) -> None:
         raise ValueError(f"a widget needs at least one {kind}")
     if len(set(names)) < len(names):
         raise ValueError(f"{kind} names must differ, got {names}")
+
+
+def _check_tries(name: str, tries: Mapping[str, Setting], controls: Sequence[Control]) -> None:
+    """A page knows the grid only: a button that leads elsewhere would lead to its neighbour."""
+    values = {c.name: c.values for c in controls}
+    for label, setting in tries.items():
+        for control, value in setting.items():
+            if control not in values:
+                raise ValueError(
+                    f"the button {label!r} of widget {name!r} sets {control!r}; its controls are {list(values)}"
+                )
+            if value not in values[control]:
+                raise ValueError(
+                    f"the button {label!r} of widget {name!r} sets {control} to {value!r}; take one of {values[control]}"
+                )

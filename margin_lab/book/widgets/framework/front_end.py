@@ -9,11 +9,17 @@ from importlib.resources import files
 _SCRIPTS = (
     "data.js",
     "controls.js",
+    "extents.js",
     "scales.js",
     "marks.js",
     "plot.js",
     "probe.js",
     "sources.js",
+    "share.js",
+    "reading.js",
+    "toolbar.js",
+    "predict.js",
+    "playhead.js",
     "widget.js",
 )
 

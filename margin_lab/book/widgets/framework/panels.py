@@ -8,7 +8,7 @@ from typing import Any
 from margin_lab.checks import choice
 
 SCALES = ("linear", "log", "symlog")
-MARKS = ("line", "points", "arrow", "area", "value")
+MARKS = ("line", "points", "ring", "arrow", "area", "value")
 INK = "ink"  # the text colour of the page's theme, so that it is legible on light and on dark
 MUTED = "muted"  # the same, paler
 
@@ -50,18 +50,20 @@ class Axis:
 
 @dataclass(frozen=True)
 class Series:
-    """One curve, cloud of points, set of arrows from the origin, filled polygon, or number.
+    """One curve, cloud of points, set of rings, set of arrows from the origin, filled polygon, or number.
 
     Args:
         name: key in what ``compute`` returns for the panel.
         label: in the legend; no entry, if empty.
         color: ``"#rrggbb"`` (from ``margin_lab.palette``), or ``INK`` / ``MUTED``.
-        mark: ``"line"``, ``"points"``, ``"arrow"``, ``"area"``, or ``"value"``, which is not drawn: its last y
-            stands in the legend. NaN breaks a line.
+        mark: ``"line"``, ``"points"``, ``"ring"``, ``"arrow"``, ``"area"``, or ``"value"``, which is not drawn: its last y
+            stands in the legend. NaN breaks a line; a ring is named by its place in the arrays (z₁, z₂, ...), so that NaN
+            leaves a sample without one.
         dash: lengths of dashes and gaps; solid, if empty.
         dots: a dot at every point of a line.
         width: of the stroke; the radius of points.
         last: show the last value of y in the legend.
+        letter: what a ring's name begins with.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Series:
     dots: bool = False
     width: float = 2.0
     last: bool = False
+    letter: str = "z"
 
     def __post_init__(self) -> None:
         choice(self.mark, f"mark of series {self.name!r}", MARKS)
@@ -87,6 +90,7 @@ class Series:
             "dots": self.dots,
             "width": self.width,
             "last": self.last,
+            "letter": self.letter,
         }
 
 
@@ -115,7 +119,8 @@ class Panel:
         rules: reference lines.
         aspect: height over width.
         equal: one unit is as long on x as on y (linear axes).
-        beside_controls: place it next to the controls instead of below them; for one small panel.
+        beside_controls: place it next to the controls instead of below them.
+        empty: what it says where a setting leaves nothing to draw.
     """
 
     name: str
@@ -127,6 +132,7 @@ class Panel:
     aspect: float = 0.8
     equal: bool = False
     beside_controls: bool = False
+    empty: str = "Nothing to draw at this setting."
 
     def spec(self) -> dict[str, Any]:
         """What the front end needs to know."""
@@ -140,4 +146,5 @@ class Panel:
             "aspect": self.aspect,
             "equal": self.equal,
             "beside_controls": self.beside_controls,
+            "empty": self.empty,
         }

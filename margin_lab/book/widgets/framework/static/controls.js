@@ -52,7 +52,7 @@ function makeSlider(spec, live, onChange) {
   let value;
 
   function set(next) {
-    value = next;
+    value = live ? next : track.toValue(track.toPosition(next));
     range.value = track.toPosition(value);
     range.style.setProperty("--ml-filled", `${(100 * range.value) / track.max}%`);
     range.setAttribute("aria-valuetext", showNumber(value));
@@ -93,7 +93,9 @@ function makeChoice(spec, live, onChange) {
   const select = create("select", { id, ...KEEP_KEYS }, ...options);
   const label = create("label", { for: id, class: "ml-label" }, spec.label);
   const element = create("div", { class: "ml-control ml-choice", "data-control": spec.name }, label, select);
-  const set = (value) => { select.value = value; };
+  const set = (value) => {
+    if (spec.options.some((o) => o.value === value)) select.value = value;
+  };
   select.addEventListener("change", () => onChange(""));
   set(spec.default);
   return { name: spec.name, element, get: () => select.value, set };

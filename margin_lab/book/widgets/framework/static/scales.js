@@ -8,25 +8,20 @@ function powerOfTen(exponent) {
 }
 
 /** 3.1·10⁻⁷ for small and large numbers, 0.031 between; ∞. */
-function readable(value) {
+function readable(value, digits = 3) {
   if (value === Infinity) return "∞";
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const exponent = Math.floor(Math.log10(Math.abs(value)));
-  if (exponent >= -3 && exponent <= 4) return showNumber(Number(value.toPrecision(3))).replace("-", "−");
-  return `${(value / 10 ** exponent).toFixed(1).replace("-", "−")}·${powerOfTen(exponent)}`;
+  if (exponent >= -3 && exponent <= 4) return showNumber(Number(value.toPrecision(digits))).replace("-", "−");
+  return `${(value / 10 ** exponent).toFixed(Math.max(1, digits - 2)).replace("-", "−")}·${powerOfTen(exponent)}`;
 }
 
-/** Both ends of an axis, from what is drawn on it. */
+/** Both ends of an axis, from the values that must be in view. */
 function domainOf(axis, values) {
   if (axis.domain) return axis.domain;
-  let low = Infinity, high = -Infinity;
-  for (const v of [...values, ...axis.include]) {
-    if (!Number.isFinite(v) || (axis.scale === "log" && v <= 0)) continue;
-    if (v < low) low = v;
-    if (v > high) high = v;
-  }
-  if (low > high) return axis.scale === "log" ? [0.1, 10] : [-1, 1]; // nothing to draw
+  const [low, high] = extentOf(axis, [values, axis.include]);
+  if (low === undefined) return axis.scale === "log" ? [0.1, 10] : [-1, 1]; // nothing to draw
   if (axis.scale === "log") {
     const pad = Math.max((high / low) ** 0.04, 1.05);
     return [low / pad, high * pad];
@@ -53,13 +48,35 @@ function decades(low, high) {
   return exponents;
 }
 
-/** {values, text}: tick positions and their labels, about `most` of them. */
-function ticksOf(axis, scale, most) {
+/** Labels with as many digits as it takes to tell the values apart. */
+function distinct(values) {
+  for (let digits = 3; digits < 12; digits++) {
+    const text = (v) => readable(v, digits);
+    if (new Set(values.map(text)).size === values.length) return text;
+  }
+  return readable;
+}
+
+/** Without the values that would lie within `room` pixels of an earlier one. */
+function apart(values, scale, room) {
+  const kept = [];
+  for (const v of values) if (kept.every((u) => Math.abs(scale(u) - scale(v)) >= room)) kept.push(v);
+  return kept;
+}
+
+/** {values, text}: tick positions and their labels, about `most` of them, `room` pixels apart at least. */
+function ticksOf(axis, scale, most, room) {
+  const { values, text } = candidates(axis, scale, most);
+  const kept = apart(values, scale, room);
+  return { values: kept, text: text ?? distinct(kept) };
+}
+
+function candidates(axis, scale, most) {
   const [low, high] = scale.domain();
   if (axis.scale === "log") {
     const exponents = everyNth(decades(low, high), most);
     if (exponents.length >= 2) return { values: exponents.map((k) => 10 ** k), text: (v) => powerOfTen(Math.round(Math.log10(v))) };
-    return { values: everyNth(scale.ticks(most), most), text: readable };
+    return { values: everyNth(scale.ticks(most), most) };
   }
   if (axis.scale === "symlog" && Math.max(-low, high) > 4 * axis.constant) {
     const side = (end) => (end > axis.constant ? decades(axis.constant, end).map((k) => 10 ** k) : []);
@@ -69,13 +86,9 @@ function ticksOf(axis, scale, most) {
     const thin = (values) => everyNth([...values].reverse(), share);
     const zero = low <= 0 && high >= 0 ? [0] : [];
     // Zero first: a tick that would touch an earlier one's label is left out.
-    const values = [];
-    for (const v of [...zero, ...thin(ups), ...thin(downs).map((d) => -d)]) {
-      if (values.every((u) => Math.abs(scale(u) - scale(v)) >= 15)) values.push(v);
-    }
-    return { values, text: (v) => (v === 0 ? "0" : (v < 0 ? "−" : "") + powerOfTen(Math.round(Math.log10(Math.abs(v))))) };
+    return { values: [...zero, ...thin(ups), ...thin(downs).map((d) => -d)], text: (v) => (v === 0 ? "0" : (v < 0 ? "−" : "") + powerOfTen(Math.round(Math.log10(Math.abs(v))))) };
   }
-  return { values: d3.scaleLinear(scale.domain(), [0, 1]).ticks(most), text: (v) => readable(tidy(v)) };
+  return { values: d3.scaleLinear(scale.domain(), [0, 1]).ticks(most).map(tidy) };
 }
 
 /** Widen one of two linear domains until a unit is as long on x as on y. */

@@ -10,11 +10,24 @@ function pageSource(state) {
     const index = state.controls.reduce((i, c) => i * c.grid.length + c.grid.indexOf(setting[c.name]), 0);
     show({ setting, frame: unpackFrame(state.columns, values, index), mine: true });
   }
-  function start(callback) {
-    show = callback;
-    ask(Object.fromEntries(state.controls.map((c) => [c.name, c.default])));
+  /** All frames whose controls have the given values. */
+  function* frames(fixed) {
+    const count = state.controls.reduce((n, c) => n * c.grid.length, 1);
+    for (let i = 0; i < count; i++) {
+      let rest = i;
+      const at = {};
+      for (const c of [...state.controls].reverse()) {
+        at[c.name] = c.grid[rest % c.grid.length];
+        rest = Math.floor(rest / c.grid.length);
+      }
+      if (Object.entries(fixed).every(([name, value]) => at[name] === value)) yield unpackFrame(state.columns, values, i);
+    }
   }
-  return { live: false, start, ask };
+  function start(callback, setting) {
+    show = callback;
+    ask(setting ?? Object.fromEntries(state.controls.map((c) => [c.name, c.default])));
+  }
+  return { live: false, start, ask, frames };
 }
 
 const PATIENCE = 20000; // milliseconds without an answer until the reader is told
