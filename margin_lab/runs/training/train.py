@@ -200,7 +200,8 @@ def _loop(
         if status is not None:
             break
         file.save_if_due()
-        bar.set_postfix_str(f"loss 1e{log10_of(session.log_loss):.1f}", refresh=False)
+        if hasattr(bar, "set_postfix_str"):  # a log has no bar, only the epochs
+            bar.set_postfix_str(f"loss 1e{log10_of(session.log_loss):.1f}", refresh=False)
     file.save()
     record()
     return status or "finished"
