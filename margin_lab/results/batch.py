@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -15,16 +16,34 @@ One = TypeVar("One")
 
 
 class Batch(Generic[One]):
-    """B runs. A subclass gives ``__len__``, and ``_one`` and ``_several``, which take indices from 0 to B - 1."""
+    """A frozen dataclass of B runs: ``settings`` has one entry a run, and every field but the common ones a first axis of B.
+
+    Attributes:
+        _common: fields that all runs share. _run: the class of one run, whose fields have the same names.
+    """
+
+    _common: ClassVar[tuple[str, ...]] = ()
+    _run: ClassVar[type]
+    settings: Any
 
     def __len__(self) -> int:
-        raise NotImplementedError
+        return len(self.settings)
 
     def _one(self, i: int) -> One:
-        raise NotImplementedError
+        common = {name: getattr(self, name) for name in self._common}
+        run: One = self._run(**common, **self._rows(i))
+        return run
 
     def _several(self, indices: list[int]) -> Any:
-        raise NotImplementedError
+        return dataclasses.replace(self, **self._rows(indices))  # type: ignore[type-var]
+
+    def _rows(self, i: int | list[int]) -> dict[str, Any]:
+        names = [f.name for f in dataclasses.fields(self) if f.name not in self._common]  # type: ignore[arg-type]
+        return {name: picked(getattr(self, name), i) for name in names}
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Records of all runs below each other: run, what varies among the settings, and a run's columns."""
+        return stacked([run.table() for run in self], self.settings)  # type: ignore[attr-defined]
 
     def __getitem__(self, i: Any) -> Any:
         """``[3]``: one run. ``[:2]``: a batch of the first two.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,30 @@ from torch import Tensor, nn
 from margin_lab.models.buffers import copy_buffers, restore_buffers
 from margin_lab.models.description import describe_model, differences
 from margin_lab.models.private import private_copy, trained_parameters
+from margin_lab.results import Result
+
+
+class OfNetwork(Result):
+    """A result with the architecture ``template`` behind it, which :meth:`load` wants again from the caller."""
+
+    template: nn.Module | None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path: of the file. model: a network of the architecture that was trained, which ``.model()`` needs and nothing else.
+
+        Raises:
+            ValueError: another kind of result, a file that is none, a network of another architecture.
+        """
+        content = cls._content(path)
+        template = restored_template(path, content.pop("network"), model)
+        return cls._restored(path, {**content, "template": template})
+
+    def _saved(self) -> dict[str, Any]:
+        return {**super()._saved(), "network": saved_template(self.template)}
 
 
 def saved_template(template: nn.Module | None) -> dict[str, Any] | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from margin_lab.results import Batch, Result
 from margin_lab.results.base import as_numpy
-from margin_lab.results.batch import picked, stacked
 from margin_lab.results.text import pairs
 
 # What has no batch axis.
@@ -86,24 +85,7 @@ class Sweep(Batch[Run], Result):
     reduction: str = "mean"
 
     _x, _y, _group = "step", "margin", "run"
+    _common, _run = _COMMON, Run
 
     def _title(self) -> str:
         return f"Sweep({self.method}: {len(self)} runs of {int(self.steps[-1])} steps)"
-
-    def __len__(self) -> int:
-        return len(self.settings)
-
-    def _one(self, i: int) -> Run:
-        common = {name: getattr(self, name) for name in _COMMON}
-        return Run(**common, **self._rows(i))
-
-    def _several(self, indices: list[int]) -> Sweep:
-        return replace(self, **self._rows(indices))
-
-    def _rows(self, i: int | list[int]) -> dict[str, Any]:
-        names = [f.name for f in fields(self) if f.name not in _COMMON]
-        return {name: picked(getattr(self, name), i) for name in names}
-
-    def table(self) -> dict[str, np.ndarray]:
-        """Records of all runs below each other: run, what varies among the settings, and a run's columns."""
-        return stacked([run.table() for run in self], self.settings)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -13,18 +12,17 @@ from torch import nn
 from margin_lab.checks import as_tensor
 from margin_lab.losses import inverse_link
 from margin_lab.models import model_with
-from margin_lab.results import Batch, Result
+from margin_lab.results import Batch
 from margin_lab.results.base import as_numpy
-from margin_lab.results.batch import picked, stacked
 from margin_lab.results.text import pairs
-from margin_lab.runs.template import needs_template, restored_template, saved_template
+from margin_lab.runs.template import OfNetwork, needs_template
 
 # What has no batch axis.
 _COMMON = ("method", "steps", "loss", "reduction", "samples", "degree", "template")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NetworkResult(Result):
+class NetworkResult(OfNetwork):
     """What one run and many have in common; see :class:`NetworkRun` and :class:`NetworkSweep`."""
 
     method: str
@@ -63,23 +61,6 @@ class NetworkResult(Result):
         )
         z: Any = inverse_link(-total, link)
         return (z.numpy() if isinstance(self.log_loss, np.ndarray) else z) / self.norms[norm] ** self.degree
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> Self:
-        """Read what :meth:`save` wrote.
-
-        Args:
-            path: of the file. model: a network of the architecture that was trained, which ``.model()`` needs and nothing else.
-
-        Raises:
-            ValueError: another kind of result, a file that is none, a network of another architecture.
-        """
-        content = cls._content(path)
-        template = restored_template(path, content.pop("network"), model)
-        return cls._restored(path, {**content, "template": template})
-
-    def _saved(self) -> dict[str, Any]:
-        return {**super()._saved(), "network": saved_template(self.template)}
 
     def _size(self) -> str:
         name = "a network" if self.template is None else type(self.template).__name__
@@ -139,28 +120,11 @@ class NetworkSweep(Batch[NetworkRun], NetworkResult):
     """
 
     _group = "run"
+    _common, _run = _COMMON, NetworkRun
 
     def model(self, i: int, at: int | None = None) -> nn.Module:
         """The network of run ``i`` at its end, or at record ``at``, which needs ``keep="all"``."""
         return self._one(range(len(self))[i]).model(at)
-
-    def __len__(self) -> int:
-        return len(self.settings)
-
-    def _one(self, i: int) -> NetworkRun:
-        common = {name: getattr(self, name) for name in _COMMON}
-        return NetworkRun(**common, **self._rows(i))
-
-    def _several(self, indices: list[int]) -> NetworkSweep:
-        return replace(self, **self._rows(indices))
-
-    def _rows(self, i: int | list[int]) -> dict[str, Any]:
-        names = [f.name for f in fields(self) if f.name not in _COMMON]
-        return {name: picked(getattr(self, name), i) for name in names}
-
-    def table(self) -> dict[str, np.ndarray]:
-        """Records of all runs below each other: run, what varies among the settings, and a run's columns."""
-        return stacked([run.table() for run in self], self.settings)
 
     def _title(self) -> str:
         return f"NetworkSweep({self.method}: {len(self)} runs of {self._size()})"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +13,7 @@ from torch import nn
 from margin_lab.losses import inverse_link, log10_of
 from margin_lab.models import model_with
 from margin_lab.models.buffers import restore_buffers
-from margin_lab.results import Result
-from margin_lab.runs.template import needs_template, restored_template, saved_template
+from margin_lab.runs.template import OfNetwork, needs_template
 
 # Columns of the record; all are numbers, NaN where something was not measured.
 COLUMNS = ("epochs", "log_loss", "q_min", "accuracy", "test_accuracy", "norm", "lr", "rejected")
@@ -48,7 +46,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Training(Result):
+class Training(OfNetwork):
     """Mini-batch training of one network. Arrays are NumPy, float64.
 
     ``run.model()`` is the trained network; ``run.model(-10)`` the one of the first epoch with a loss below ``1e-10``, for
@@ -190,23 +188,6 @@ class Training(Result):
         if self.layer_degrees:
             columns |= {"layer_margin": self.layer_margin}
         return columns
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> Self:
-        """Read what :meth:`save` wrote.
-
-        Args:
-            path: of the file. model: a network of the architecture that was trained, which ``.model()`` needs and nothing else.
-
-        Raises:
-            ValueError: another kind of result, a file that is none, a network of another architecture.
-        """
-        content = cls._content(path)
-        template = restored_template(path, content.pop("network"), model)
-        return cls._restored(path, {**content, "template": template})
-
-    def _saved(self) -> dict[str, Any]:
-        return {**super()._saved(), "network": saved_template(self.template)}
 
     def _title(self) -> str:
         return (
