@@ -27,6 +27,8 @@ def _recorded() -> str:
     rows = ["| made by | commit | date | machine | minutes |", "|---|---|---|---|---:|"]
     for path in sorted(DATA.glob("*.json")):
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if "provenance" not in content:  # the labs' parameters, which nothing was computed for
+            continue
         p = content["provenance"]
         # a run that was interrupted has its own clock; the command's is that of its last start
         seconds = sum(run["seconds"] for run in content.get("runs", {}).values()) or p.get("seconds")
