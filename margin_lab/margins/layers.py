@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -45,8 +46,8 @@ def layer_margin(model: nn.Module, X: Any, y: Any) -> float:
 
     Source: Lyu & Li 2020, appendix F (multi-homogeneous models) and K.1.
     """
-    outputs, log_product = _outputs_and_product(model, X, y)
-    return _over(float(sample_margins(outputs, y).min()), log_product)
+    outputs, logs = _outputs_and_product(model, X, y)
+    return float(over_layers(float(sample_margins(outputs, y).min()), logs))
 
 
 def smoothed_layer_margin(model: nn.Module, X: Any, y: Any, loss: str | None = None) -> float:
@@ -57,11 +58,11 @@ def smoothed_layer_margin(model: nn.Module, X: Any, y: Any, loss: str | None = N
 
     Args, raises: as :func:`layer_margin`; loss: "exponential" (default for one output), "logistic" or "cross_entropy".
     """
-    outputs, log_product = _outputs_and_product(model, X, y)
+    outputs, logs = _outputs_and_product(model, X, y)
     loss = loss_of_outputs(loss, outputs)
     total = log_loss(outputs.double(), y, loss, "sum")
     z = inverse_link(-total, "exponential" if loss == "exponential" else "logistic")
-    return _over(float(z), log_product)
+    return float(over_layers(float(z), logs))
 
 
 def log_layer_product(model: nn.Module) -> float:
@@ -84,21 +85,38 @@ def log_layer_product(model: nn.Module) -> float:
         name: float(torch.cat([p.detach().double().reshape(-1) for p in parameters[name]]).norm())
         for name in model.layer_degrees
     }
-    if min(lengths.values()) == 0:
-        return -math.inf
-    return sum(degree * math.log(lengths[name]) for name, degree in model.layer_degrees.items())
+    return float(log_product(lengths, model.layer_degrees))
+
+
+def log_product(lengths: Mapping[str, Any], degrees: Mapping[str, float]) -> Any:
+    """``sum_j k_j log ||W_j||`` of layers' lengths, numbers or ``[T]`` each; -inf where a layer is 0."""
+    with np.errstate(divide="ignore"):
+        return sum(
+            degree * np.log(np.asarray(lengths[name], dtype=float)) for name, degree in degrees.items()
+        )
+
+
+def over_layers(q: Any, log_product: Any) -> np.ndarray:
+    """``q / exp(log_product)``, numbers or ``[T]``: the one division of all layer margins; 0 where a layer is 0.
+
+    In logs: the product of sixteen layers' norms leaves float64's range sooner than the margin does.
+    """
+    q, logs = np.asarray(q, dtype=float), np.asarray(log_product, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.copysign(np.exp(np.log(np.abs(q)) - logs), q)
+    return np.where((q == 0) | (logs == -np.inf), 0.0, found)
 
 
 def _outputs_and_product(model: nn.Module, X: Any, y: Any) -> tuple[Tensor, float]:
     """Outputs on X and the log of the layers' product, after verifying what the model declares."""
-    log_product = log_layer_product(model)
+    logs = log_layer_product(model)
     pure = PureModel(model)
     inputs = pure.inputs(X)
     outputs = pure.checked(inputs)
     sample_margins(outputs, y)
-    if log_product > -math.inf:
+    if logs > -np.inf:
         verified_degree(_without_later_biases(pure), inputs)
-    return outputs, log_product
+    return outputs, logs
 
 
 def _without_later_biases(pure: PureModel) -> PureModel:
@@ -109,10 +127,3 @@ def _without_later_biases(pure: PureModel) -> PureModel:
     for layer in plain.affine[1:]:
         layer.bias = None
     return PureModel(plain)
-
-
-def _over(value: float, log_product: float) -> float:
-    # in logs: the product of sixteen layers' norms leaves float64's range sooner than the margin does
-    if value == 0 or log_product == -math.inf:
-        return 0.0
-    return math.copysign(math.exp(math.log(abs(value)) - log_product), value)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from margin_lab.datasets import Dataset, digits, mnist
 from margin_lab.losses import sample_margins
+from margin_lab.margins.layers import log_layer_product, over_layers
 from margin_lab.models import MLP, Network, mnist_cnn
 from margin_lab.runs.training.result import Training
 from margin_lab.runs.training.train import train_network
@@ -29,7 +30,7 @@ class Length:
     Attributes:
         power: of ten, the threshold that its loss was the first to pass; None for the last epoch's network.
         epoch: of its training. log10_loss: decimal logarithm of its mean loss there.
-        accuracy: on all samples of a split. layer_margin: ``q_min / prod_j ||W_j||`` on all training samples.
+        accuracy: on all samples of a split. layer_margin: ``q_min / prod_j ||W_j||^k_j`` on all training samples.
         spread: ``prod_j ||W_j|| / ||W_j||_spectral`` over the layers, the square root of the product of their stable ranks; None
             for a convolutional network.
         radius: smallest perturbations found; 0 where the sample is misclassified.
@@ -138,7 +139,7 @@ def _length(
         epoch=int(run.epochs[-1]) if end is None else end.epoch,
         log10_loss=float(run.log10_loss[-1]) if end is None else end.log_loss / float(np.log(10)),
         accuracy={k: float((q > 0).double().mean()) for k, q in margins.items()},
-        layer_margin=float(margins["train"].min()) / product,
+        layer_margin=float(over_layers(float(margins["train"].min()), log_layer_product(model))),
         spread=product / float(np.prod(spectral)) if dense else None,
         radius=radius,
         lipschitz=bounds["lipschitz"],

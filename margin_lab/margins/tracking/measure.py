@@ -17,6 +17,7 @@ from margin_lab.losses import (
     loss_weights,
     sample_margins,
 )
+from margin_lab.margins.layers import log_product, over_layers
 from margin_lab.margins.tracking.selection import layers, matrices, selected
 from margin_lab.models.homogeneity import measured_degree
 from margin_lab.models.private import PureModel, undisturbed_generators
@@ -123,16 +124,14 @@ def _degree(pure: PureModel, X: Tensor, theta: dict[str, Tensor]) -> tuple[float
 
 def _layer_margin(pure: PureModel, X: Tensor, theta: dict[str, Tensor], smallest: float) -> tuple[float, str]:
     """``q_min / prod_j ||W_j||^k_j`` with each layer's degree measured, and why not where there is none."""
-    logs = 0.0
+    lengths, degrees = {}, {}
     for name, own in layers(pure, theta).items():
-        length = float(torch.cat([p.detach().double().reshape(-1) for p in own.values()]).norm())
+        lengths[name] = float(torch.cat([p.detach().double().reshape(-1) for p in own.values()]).norm())
         degree, why = _degree(pure, X, own)
         if degree is None:
             return math.nan, f"layer {name or 'itself'} has no degree: {why}"
-        if length == 0:
-            return 0.0, ""
-        logs += degree * math.log(length)
-    return smallest * math.exp(-logs), ""
+        degrees[name] = degree
+    return float(over_layers(smallest, log_product(lengths, degrees))), ""
 
 
 def _alignment(

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from margin_lab.losses import inverse_link, log10_of
+from margin_lab.margins.layers import log_product, over_layers
 from margin_lab.models import model_with
 from margin_lab.models.buffers import restore_buffers
 from margin_lab.runs.template import OfNetwork, needs_template
@@ -117,7 +118,7 @@ class Training(OfNetwork):
         """
         if not self.layer_degrees:
             raise ValueError("this network declares no degrees of its layers, so it has no layer-wise margin")
-        return self.q_min / np.prod([self.layer_norms[k] ** d for k, d in self.layer_degrees.items()], axis=0)
+        return over_layers(self.q_min, log_product(self.layer_norms, self.layer_degrees))
 
     def model(self, power: float | None = None) -> nn.Module:
         """The trained network, or the snapshot of the first epoch with a loss below ``10^power``.
