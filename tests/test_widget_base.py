@@ -66,7 +66,14 @@ def test_pack_keeps_every_setting_and_pads_with_nan(dtype: str) -> None:
 def test_a_frame_that_does_not_fit_is_an_error_in_the_cell(frame: Any, message: str) -> None:
     controls = [Choice("c", "C", {"a": "a"})]
     with pytest.raises(ValueError, match=message):
-        InteractiveFigure("w", title="w", controls=controls, panels=[PANEL], compute=lambda s: [frame])
+        InteractiveFigure(
+            "w", title="w", controls=controls, panels=[PANEL], compute=lambda s: [frame], alt="w"
+        )
+
+
+def test_a_widget_needs_alt_text() -> None:
+    with pytest.raises(ValueError, match="widget 'toy' needs alt text"):
+        toy(alt=" ")
 
 
 def test_compute_that_raises_fails_the_cell() -> None:
@@ -163,7 +170,7 @@ def test_fallback_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fallback_is_a_described_picture() -> None:
     figure = toy()
     alt, source = re.findall(r'alt="([^"]*)" src="data:image/webp;base64,([^"]+)"', figure.fallback_html())[0]
-    assert "Rate 0.3, Offset 1, Kind long" in alt
+    assert "Rate 0.3, Offset 1, Kind long &lt;one&gt;" in alt
     assert "<" not in alt
     assert base64.b64decode(source)[8:12] == b"WEBP"
 

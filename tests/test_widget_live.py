@@ -27,7 +27,7 @@ def compute(settings):
         time.sleep(0.15)
     return [{"p": {"s": ([0, 1], [s["a"], len(calls)])}} for s in settings]
 panel = Panel("p", "P", Axis("x"), Axis("y"), (Series("s", "s", "#0072B2"),))
-InteractiveFigure("slow", title="Slow", controls=[Slider("a", "A", (0, 100), 0)], panels=[panel], compute=compute)
+InteractiveFigure("slow", title="Slow", controls=[Slider("a", "A", (0, 100), 0)], panels=[panel], compute=compute, alt="Slow")
 """
 
 

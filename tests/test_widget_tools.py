@@ -91,6 +91,7 @@ def test_ticks_never_repeat_a_label_nor_touch(chromium: Any, tmp_path: Path, sca
     figure = InteractiveFigure(
         "ticks",
         title="Ticks",
+        alt="Axes of many spans",
         controls=[Slider("s", "S", (0, 1), 0)],
         panels=panels,
         compute=lambda all_: [frame for _ in all_],

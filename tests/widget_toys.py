@@ -81,6 +81,7 @@ def toy(**changes: Any) -> InteractiveFigure:
             ),
         ],
         "compute": toy_frames,
+        "alt": "A toy: </script><b>bold</b> & more",
     }
     return InteractiveFigure("toy", **{**options, **changes})
 
@@ -106,6 +107,7 @@ def growth() -> InteractiveFigure:
     return InteractiveFigure(
         "growth",
         title="Growth",
+        alt="A run that grows",
         controls=[
             Slider("slope", "Slope", (1, 2, 3), 1, integer=True),
             Choice("kind", "Kind", {"linear": "linear", "exponential": "exponential"}),

@@ -65,6 +65,10 @@ class Slider:
             raise ValueError(f"{self.label} must be a whole number, got {value!r}")
         return int(value) if self.integer else float(value)
 
+    def shown(self, value: Any) -> str:
+        """The value as the reader sees it."""
+        return f"{value:g}"
+
     def spec(self) -> dict[str, Any]:
         """What the front end needs to know."""
         return {
@@ -110,6 +114,10 @@ class Choice:
         """Check an option that came from the browser."""
         checked: str = choice(value, self.label, tuple(self.options))
         return checked
+
+    def shown(self, value: Any) -> str:
+        """The value as the reader sees it."""
+        return self.options[value]
 
     def spec(self) -> dict[str, Any]:
         """What the front end needs to know."""

@@ -42,14 +42,14 @@ class InteractiveFigure:
         controls: what the reader moves.
         panels: what the reader sees.
         compute: list of settings ``{control: value}`` -> for each, ``{panel: {series: (x, y)}}``.
-        alt: description of the picture for readers who do not see it.
+        alt: one or two sentences that describe the picture for readers who do not see it.
         tries: ``{label: {control: value}}``: buttons that set some of the controls to a setting worth seeing.
         predict: ``(panel, series)``, the curve whose end a reader may be asked for; without it the first line whose
             last value stands in the legend.
         clock: a slider that draws the curves up to a step.
 
     Raises:
-        ValueError: no controls or panels, names used twice, a grid of more than ``MAX_GRID`` settings, or whatever
+        ValueError: no alt text, no controls or panels, names used twice, a grid of more than ``MAX_GRID`` settings, or whatever
             ``compute`` raises: the default setting (in the book: the whole grid) is computed here, so that a widget that
             does not work fails its cell.
 
@@ -63,6 +63,7 @@ class InteractiveFigure:
         ...     controls=[Slider("rate", "Rate", (0.5, 0.9), 0.9)],
         ...     panels=[Panel("p", "Decay", Axis("t"), Axis("value", "log"), (Series("y", "value", "#0072B2"),))],
         ...     compute=lambda settings: [{"p": {"y": (t, s["rate"] ** t)}} for s in settings],
+        ...     alt="A curve that falls faster at a smaller rate",
         ... )
         >>> figure.settings()
         [{'rate': 0.5}, {'rate': 0.9}]
@@ -76,11 +77,13 @@ class InteractiveFigure:
         controls: Sequence[Control],
         panels: Sequence[Panel],
         compute: Compute,
-        alt: str = "",
+        alt: str,
         tries: Mapping[str, Mapping[str, Any]] | None = None,
         predict: tuple[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        if not alt.strip():
+            raise ValueError(f"widget {name!r} needs alt text: one or two sentences that say what it shows")
         self.name, self.title = name, title
         self.tries = {label: dict(setting) for label, setting in (tries or {}).items()}
         self.controls, self.panels, self.compute = tuple(controls), tuple(panels), compute
@@ -98,8 +101,8 @@ class InteractiveFigure:
             raise ValueError(
                 f"the grid of widget {name!r} has {size} settings, at most {MAX_GRID} fit a page; thin a slider"
             )
-        values = ", ".join(f"{c.label} {self.default[c.name]}" for c in self.controls)
-        self.description = alt or title
+        values = ", ".join(f"{c.label} {c.shown(self.default[c.name])}" for c in self.controls)
+        self.description = alt
         self.alt = f"{self.description} ({values})"  # of the first picture
         self._live: Any = None
         self._sweep = self.frames(self.settings()) if static_build() else None
