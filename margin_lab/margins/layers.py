@@ -14,6 +14,8 @@ from margin_lab.models import Network
 from margin_lab.models.declared import verified_degree
 from margin_lab.models.private import PureModel
 
+__all__ = ["layer_margin", "log_layer_product", "smoothed_layer_margin"]
+
 
 def layer_margin(model: nn.Module, X: Any, y: Any) -> float:
     """``gamma = q_min / prod_j ||W_j||^k_j``, for a network that is ``k_j``-homogeneous in its layer j alone.
