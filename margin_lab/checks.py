@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import math
+import threading
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from numbers import Number
 from typing import Any
@@ -221,3 +224,17 @@ def needs(module: str, package: str, what: str) -> Any:
 
 class DivergedError(ArithmeticError):
     """A run or step left the finite numbers; the message says where and what to change."""
+
+
+_FILTERS = threading.RLock()
+
+
+@contextmanager
+def warning_filter(action: str, category: type[Warning] = Warning) -> Iterator[None]:
+    """``warnings.simplefilter`` for a while, one thread at a time.
+
+    The filters belong to the process: two threads that put them back in turn would leave one's filters to all.
+    """
+    with _FILTERS, warnings.catch_warnings():
+        warnings.simplefilter(action, category)  # type: ignore[arg-type]
+        yield

@@ -99,7 +99,6 @@ def test_nothing_changes_in_threads_and_all_get_the_same_answer(kind: str) -> No
     if kind == "batch norm":
         for p in (model[1].bias, model[1].running_mean):
             p.requires_grad_(False).zero_()
-    before, around = model_zoo.picture(model), model_zoo.surroundings()
     names = (
         "normalized_margin",
         "homogeneity_degree",
@@ -107,6 +106,10 @@ def test_nothing_changes_in_threads_and_all_get_the_same_answer(kind: str) -> No
         "smallest_perturbation",
         "kkt.residuals",
     )
+    for name in names:  # what is imported late brings filters of its own
+        call(name, *model_zoo.make("network"))
+        call(name, *model_zoo.make("shared"))
+    before, around = model_zoo.picture(model), model_zoo.surroundings()
     results: dict[str, list[str]] = {name: [] for name in names}
 
     def work(shift: int) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from margin_lab.checks import warning_filter
 from margin_lab.hard_margins.samples import Answer, Pair, working_rows
 
 # Errors are magnified at most this much more from one linear program to the next.
@@ -122,8 +122,7 @@ def highs(cost: np.ndarray, low: np.ndarray, high: np.ndarray, **rows: Any) -> A
     entries = sum(np.prod(A.shape) for A in rows.values() if A.ndim == 2)
     # the simplex method where the interior point stops short
     for solver, most in (("highs-ipm", INTERIOR_STEPS), ("highs-ds", SIMPLEX_STEPS * (len(cost) + 100))):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it has to say is in the status
+        with warning_filter("ignore"):  # what it has to say is in the status
             out = linprog(
                 cost,
                 **rows,

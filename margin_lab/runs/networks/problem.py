@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+import threading
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from margin_lab.losses import (
 )
 from margin_lab.models import MLP, unflatten
 from margin_lab.models.private import PureModel, model_inputs, private_copy
+
+_functorch: Any = torch._C._functorch
+_DETOUR = threading.Lock()
 
 
 class NetworkProblem:
@@ -85,15 +89,20 @@ class NetworkProblem:
         return f.flatten(0, 1)
 
     def _has_batched_form(self) -> bool:
-        """Whether vmap can evaluate and differentiate the model, and without a warning of a slow detour."""
+        """Whether vmap can evaluate and differentiate the model, and without the slow detour that it warns of."""
         self._batched = True
         theta = torch.cat([p.reshape(-1) for p in self.pure.theta.values()]).expand(len(self.X), -1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        # The detour is switched off and not its warning turned into an error: filters belong to the process, and threads that
+        # put them back in turn would leave one's filters to all.
+        with _DETOUR:
+            allowed = _functorch._is_vmap_fallback_enabled()
+            _functorch._set_vmap_fallback_enabled(False)
             try:
                 self.gradient(theta, needs_loss=False)
-            except (RuntimeError, ValueError, Warning):
+            except (RuntimeError, ValueError):
                 return False
+            finally:
+                _functorch._set_vmap_fallback_enabled(allowed)
         return True
 
     def _one(self, theta: Tensor, X: Tensor) -> Tensor:

@@ -9,8 +9,6 @@ many G belong to one theta, and the condition says less.
 from __future__ import annotations
 
 import math
-import threading
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from margin_lab.checks import as_tensor, finite, integer, needs, positive
+from margin_lab.checks import as_tensor, finite, integer, needs, positive, warning_filter
 from margin_lab.models import MLP, flat_parameters, parameter_shapes, unflatten
 from margin_lab.norms import Norm, on_flat
 from margin_lab.results import Result
-
-_FILTERS = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -191,10 +187,8 @@ def neuron_components(W: Any, a: Any, per_class: int, seed: int = 0) -> np.ndarr
     found = []
     for sign in (-1.0, 1.0):
         ica = FastICA(k, fun="logcosh", whiten="unit-variance", random_state=seed, max_iter=500)
-        # one at a time: the filters belong to the process, and two threads would put back each other's
-        with _FILTERS, warnings.catch_warnings():
-            # candidates are judged by what they are worth, not by how the iteration ended
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        # candidates are judged by what they are worth, not by how the iteration ended
+        with warning_filter("ignore", ConvergenceWarning):
             ica.fit(W[np.sign(a) == sign])
         # FastICA leaves the sign open; coefficients are >= 0, and so are their means
         found.append((ica.mixing_ * np.where(ica.components_ @ ica.mean_ < 0, -1, 1)).T)
