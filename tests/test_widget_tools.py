@@ -135,7 +135,7 @@ def test_the_picture_in_words(watched: Watched) -> None:
     assert widget.reading().startswith("A run: all 8.")
     widget.press("slope", "End")
     assert widget.reading().startswith("A run: all 24.")
-    assert widget.root.get_attribute("aria-description") == "Growth"
+    assert widget.root.get_attribute("aria-description") == "A run that grows"
 
 
 def test_a_clock_draws_a_run_up_to_a_step(watched: Watched) -> None:
